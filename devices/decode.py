@@ -1,0 +1,143 @@
+"""From the bytes of a message to typed content, or to a BadMessage that names the path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from devices.kind import Kind, Metric
+from devices.message import Link, Reply
+from domain.envelope import FIELDS, Envelope, read_envelope, read_link_ts
+from domain.errors import BadMessage
+from domain.facts import Value
+from domain.json_input import parse_object
+
+Fields = dict[str, Value]
+M = TypeVar("M", bound=BaseModel)
+
+
+class Reading(NamedTuple):
+    """One telemetry message: present fields of the device, of each part, and unknown ones as sent."""
+
+    envelope: Envelope
+    fields: Fields
+    parts: dict[int, Fields]
+    extra: dict[str, Any]
+
+
+class Happening(NamedTuple):
+    """One event: the facts that follow from it (of `part`, 0 = the device), and its body as sent."""
+
+    envelope: Envelope
+    type: str
+    safety: bool
+    part: int
+    fields: Fields
+    body: dict[str, Any]
+
+
+class Answer(NamedTuple):
+    """One reply to a command."""
+
+    envelope: Envelope
+    reply: Reply
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkWord:
+    """A speaker announces itself, or its will says that it is gone."""
+
+    link: Link
+    ts_ms: int | None
+
+
+def decode_telemetry(kind: Kind, payload: bytes) -> Reading:
+    """Read a telemetry message of this kind."""
+    body = parse_object(payload)
+    envelope = read_envelope(body)
+    message = _validate(kind.telemetry, body, envelope)
+    present = message.__dict__
+    parts: dict[int, Fields] = {}
+    extra: dict[str, Any] = dict(message.__pydantic_extra__ or {})
+    if kind.parts is not None:
+        field = kind.parts.field
+        for index, part in enumerate(present.get(field) or ()):
+            if part.n in parts:
+                path = f"{field}.{index}.n"
+                raise BadMessage(
+                    "bad_payload", path, f"{part.n} is there twice", boot=envelope.boot, seq=envelope.seq
+                )
+            raw = body[field][index]
+            parts[part.n] = _present(kind.part_metrics, part.__dict__, raw, extra, f"{field}.{part.n}.")
+            if part.__pydantic_extra__:
+                extra[f"{field}.{part.n}"] = part.__pydantic_extra__
+    return Reading(envelope, _present(kind.metrics, present, body, extra, ""), parts, extra)
+
+
+def decode_event(kind: Kind, payload: bytes) -> Happening:
+    """Read an event of this kind; the type must be one that the kind declares."""
+    body = parse_object(payload)
+    envelope = read_envelope(body)
+    type_ = body.get("type")
+    model = kind.events.get(type_) if isinstance(type_, str) else None
+    if model is None:
+        known = ", ".join(kind.events)
+        raise BadMessage(
+            "unknown_event",
+            "type",
+            f"{str(type_)[:40]!r} is not an event of {kind.name} ({known})",
+            boot=envelope.boot,
+            seq=envelope.seq,
+        )
+    message = _validate(model, body, envelope)
+    part = message.__dict__.get("slot", 0) if kind.parts else 0
+    metrics = kind.part_metrics if part else kind.metrics
+    fields: Fields = dict(model.sets)
+    fields.update(_present(metrics, message.__dict__, body, {}, ""))
+    content = {name: value for name, value in body.items() if name not in FIELDS and name != "type"}
+    return Happening(envelope, str(type_), model.safety, part, fields, content)
+
+
+def decode_reply(payload: bytes) -> Answer:
+    """Read a reply to a command."""
+    body = parse_object(payload)
+    envelope = read_envelope(body)
+    reply = _validate(Reply, body, envelope)
+    return Answer(envelope, reply, {name: value for name, value in body.items() if name not in FIELDS})
+
+
+def decode_link(payload: bytes) -> LinkWord:
+    """Read a link message, which has no sequence."""
+    body = parse_object(payload)
+    ts_ms = read_link_ts(body)
+    return LinkWord(_validate(Link, body, None), ts_ms)
+
+
+def _present(
+    metrics: Mapping[str, Metric], values: Mapping[str, Any], raw: Mapping[str, Any], extra: dict[str, Any], path: str
+) -> Fields:
+    fields: Fields = {}
+    for name, metric in metrics.items():
+        if name not in raw or name not in values:
+            continue
+        value = values[name]
+        if (metric.low is not None or metric.high is not None) and not metric.in_range(value):
+            extra[path + name] = value
+            value = None
+        fields[name] = value
+    return fields
+
+
+def _validate(model: type[M], body: Mapping[str, Any], envelope: Envelope | None) -> M:
+    try:
+        return model.model_validate(body)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_context=False)[0]
+        path = ".".join(str(step) for step in first["loc"])
+        got = repr(first.get("input"))[:60]
+        boot, seq = (envelope.boot, envelope.seq) if envelope else (None, None)
+        raise BadMessage("bad_payload", path, f"{first['msg']}, got {got}", boot=boot, seq=seq) from exc

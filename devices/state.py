@@ -1,0 +1,79 @@
+"""All that is known of one device: its own facts, those of its parts, and the rules' notes about it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain.facts import Facts, Mark
+
+SELF = 0
+"""The part number of the device itself."""
+
+
+@dataclass(slots=True)
+class DeviceState:
+    """Part 0 is the device itself. `watch` belongs to the rules: what is pending or firing, JSON-able."""
+
+    parts: dict[int, Facts] = field(default_factory=lambda: {SELF: Facts()})
+    watch: dict[str, Any] = field(default_factory=dict)
+    seen_ms: int | None = None
+    """When the hub last heard of it, by the hub's clock."""
+    clock_fault: bool = False
+
+    @property
+    def own(self) -> Facts:
+        """The facts of the device itself."""
+        return self.parts[SELF]
+
+    def copy(self) -> DeviceState:
+        """A shallow copy: parts are copied when they are touched, by `part_for_change`."""
+        return DeviceState(self.parts.copy(), self.watch.copy(), self.seen_ms, self.clock_fault)
+
+    def part_for_change(self, part: int, origin: DeviceState | None) -> Facts:
+        """The facts of a part, safe to change although `origin` still shares the unchanged ones."""
+        facts = self.parts.get(part)
+        if facts is None:
+            facts = self.parts[part] = Facts()
+        elif origin is not None and origin.parts.get(part) is facts:
+            facts = self.parts[part] = facts.copy()
+        return facts
+
+    def to_json(self) -> str:
+        """For the database: marks are listed once and referred to by number, since most are shared."""
+        marks: dict[Mark, int] = {}
+        parts = {}
+        for n, facts in self.parts.items():
+            values = facts.values
+            parts[n] = [
+                {name: [values.get(name), marks.setdefault(mark, len(marks))] for name, mark in facts.marks.items()},
+                {name: values[name] for name in values if name not in facts.marks},
+                facts.memory,
+            ]
+        body = {
+            "parts": parts,
+            "marks": list(marks),
+            "watch": self.watch,
+            "seen_ms": self.seen_ms,
+            "clock_fault": self.clock_fault,
+        }
+        return _DUMP(body)
+
+    @staticmethod
+    def from_json(text: str) -> DeviceState:
+        """Read what `to_json` wrote."""
+        body = json.loads(text)
+        marks = [Mark(*m) for m in body["marks"]]
+        parts = {}
+        for n, (marked, derived, memory) in body["parts"].items():
+            facts = Facts(memory=memory)
+            for name, (value, at) in marked.items():
+                facts.values[name] = value
+                facts.marks[name] = marks[at]
+            facts.values.update(derived)
+            parts[int(n)] = facts
+        return DeviceState(parts, body["watch"], body["seen_ms"], body["clock_fault"])
+
+
+_DUMP = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode

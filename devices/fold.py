@@ -1,0 +1,62 @@
+"""Take one message into a device's state: newer fields replace older ones, derived facts follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from devices.derived import Derived
+from devices.kind import Kind
+from devices.state import SELF, DeviceState
+from domain.facts import Mark, Value
+
+Fields = Mapping[str, Value]
+
+
+class Changes(NamedTuple):
+    """`changed`: part and the names whose value changed. `stale`: part and the fields as sent, where at
+    least one of them was older than what was known (safety rules look at those by themselves)."""
+
+    changed: list[tuple[int, list[str]]]
+    stale: list[tuple[int, Fields]]
+
+
+def apply(
+    kind: Kind, state: DeviceState, origin: DeviceState | None, fields: Fields, parts: Mapping[int, Fields], mark: Mark
+) -> Changes:
+    """Fold one message into `state`, which may share unchanged parts with `origin`.
+
+    The result does not depend on the order in which messages arrive, within what derived facts remember.
+    """
+    changes = Changes([], [])
+    if fields:
+        _fold_part(kind.derived, state, origin, SELF, fields, mark, changes)
+    if parts:
+        derived = kind.parts.derived if kind.parts else ()
+        for n, inner in parts.items():
+            _fold_part(derived, state, origin, n, inner, mark, changes)
+    return changes
+
+
+def _fold_part(
+    derived: tuple[Derived, ...],
+    state: DeviceState,
+    origin: DeviceState | None,
+    part: int,
+    fields: Fields,
+    mark: Mark,
+    changes: Changes,
+) -> None:
+    facts = state.part_for_change(part, origin)
+    changed, stale = facts.fold(fields, mark)
+    for one in derived:
+        if one.source in fields:
+            memory, value = one.update(facts.memory.get(one.name), fields[one.source], mark.at_ms)
+            facts.memory[one.name] = memory
+            if facts.values.get(one.name) != value or one.name not in facts.values:
+                facts.values[one.name] = value
+                changed.append(one.name)
+    if changed:
+        changes.changed.append((part, changed))
+    if stale:
+        changes.stale.append((part, fields))

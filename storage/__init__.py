@@ -1,0 +1,1 @@
+"""What is kept: tables, units of work, and the time series of the `sql` kind."""

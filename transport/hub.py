@@ -1,0 +1,139 @@
+"""The gateway's link to the broker: two lanes, so that no backlog stands between a person and a door."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event
+from time import perf_counter
+from typing import Literal, NamedTuple
+
+from transport.inbox import Incoming
+from transport.lane import Lane, LaneOptions, LaneStatus
+from transport.loop import MqttLoop
+
+QUICK_AT_ONCE = 1_000
+STOP_WITHIN_S = 5.0
+
+LaneName = Literal["quick", "bulk"]
+
+
+class Batch(NamedTuple):
+    """What was there: all of quick first, then some of bulk, each in order of arrival."""
+
+    quick: list[Incoming]
+    bulk: list[Incoming]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubStatus:
+    """Health of the whole link; a `last_turn_age_s` above 2 means that the thread is stuck."""
+
+    lanes: Mapping[LaneName, LaneStatus]
+    thread_alive: bool
+    last_turn_age_s: float
+
+    @property
+    def ready(self) -> bool:
+        """True when both lanes hear everything they should."""
+        return self.thread_alive and all(lane.ready for lane in self.lanes.values())
+
+
+class HubLink:
+    """`take`, decide, commit, `acknowledge`: all four from one thread; the rest from any.
+
+    Nothing is acknowledged to the broker before `acknowledge`, and nothing is published late.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        lanes: Mapping[LaneName, LaneOptions],
+        inbox_size: int,
+        wall_ms: Callable[[], int],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._arrived = Event()
+        self._woken = False
+        self._loop = MqttLoop("hub-mqtt", dial_threads=2)
+
+        def lane(name: LaneName) -> Lane:
+            return Lane(
+                f"hub {name}",
+                lanes[name],
+                host=host,
+                port=port,
+                tls=tls,
+                loop=self._loop,
+                inbox_size=inbox_size,
+                wall_ms=wall_ms,
+                on_arrival=self._arrived.set,
+            )
+
+        self._quick = lane("quick")
+        self._bulk = lane("bulk")
+        self._lanes: dict[LaneName, Lane] = {"quick": self._quick, "bulk": self._bulk}
+
+    def start(self) -> None:
+        """Connect both lanes and keep them connected."""
+        self._loop.start()
+        for lane in self._lanes.values():
+            lane.start()
+
+    def stop(self) -> None:
+        """Write what was acknowledged so far, leave the broker and end the thread; sessions stay."""
+        for lane in self._lanes.values():
+            lane.connection.stop()
+        self._loop.stop(STOP_WITHIN_S)
+        self.wake()
+
+    def take(self, max_bulk: int, timeout_s: float) -> Batch:
+        """All of quick (at most 1,000), then bulk up to `max_bulk`; waits only when there is neither.
+
+        With `max_bulk` 0 only quick is looked at. Returns an empty batch after `timeout_s` or `wake`.
+        """
+        arrived = self._arrived
+        deadline_s = perf_counter() + timeout_s
+        while True:
+            arrived.clear()
+            batch = Batch(self._quick.inbox.take(QUICK_AT_ONCE), self._bulk.inbox.take(max_bulk))
+            if batch.quick or batch.bulk:
+                return batch
+            left_s = deadline_s - perf_counter()
+            if self._woken or left_s <= 0:
+                self._woken = False
+                return batch
+            arrived.wait(left_s)
+
+    def wake(self) -> None:
+        """Make a waiting `take` return now, or the next one."""
+        self._woken = True
+        self._arrived.set()
+
+    def acknowledge(
+        self,
+        lane: LaneName,
+        held: Sequence[tuple[int, int]],
+        publishes: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
+        """PUBACK each (generation, mid) and publish at QoS 0, all in one write on that lane's connection.
+
+        What belongs to an older connection is dropped and counted: the broker sends it again. Publishes
+        are dropped and counted when the lane is not connected. Raises BadTopic or BadMessage, before
+        anything is sent, for a publish that no broker would take.
+        """
+        self._lanes[lane].acknowledge(held, publishes)
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """QoS 0 on the quick lane, now or never: False when it is not connected."""
+        return self._quick.connection.publish(topic, payload)
+
+    def status(self) -> HubStatus:
+        """How both lanes and the thread are; from any thread."""
+        return HubStatus(
+            lanes={name: lane.status() for name, lane in self._lanes.items()},
+            thread_alive=self._loop.thread_alive,
+            last_turn_age_s=self._loop.last_turn_age_s,
+        )

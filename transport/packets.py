@@ -1,0 +1,53 @@
+"""MQTT packets that we encode ourselves, many at once: PUBACK and QoS 0 PUBLISH."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+
+from domain.errors import BadMessage, BadTopic
+
+LARGEST_PAYLOAD_BYTES = 60 * 1024
+"""Some brokers close the connection at 64 KiB, and the sender would then send for ever."""
+
+_PUBACK = 0x40020000
+_PUBLISH_QOS_0 = 0x30
+
+
+def pubacks(mids: Sequence[int]) -> bytes:
+    """One PUBACK for each message id, in this order."""
+    return struct.pack(f">{len(mids)}I", *[_PUBACK | mid for mid in mids])
+
+
+def publish_qos_0(topic: str, payload: bytes) -> bytes:
+    """One QoS 0 PUBLISH, not retained; raises BadTopic or BadMessage as `check_payload` does."""
+    address = topic_field(topic)
+    size = len(address) + len(payload)
+    if size < 128:
+        return b"%c%c%b%b" % (_PUBLISH_QOS_0, size, address, payload)
+    check_payload(payload)
+    if size < 16_384:
+        return b"%c%c%c%b%b" % (_PUBLISH_QOS_0, size & 127 | 128, size >> 7, address, payload)
+    return b"%c%c%c%c%b%b" % (
+        _PUBLISH_QOS_0, size & 127 | 128, size >> 7 & 127 | 128, size >> 14, address, payload,
+    )  # fmt: skip
+
+
+def check_payload(payload: bytes) -> None:
+    """Raise BadMessage when the payload is more than a broker takes."""
+    if len(payload) > LARGEST_PAYLOAD_BYTES:
+        raise BadMessage(
+            "too_large", "payload", f"has {len(payload)} bytes, a broker takes {LARGEST_PAYLOAD_BYTES}"
+        )
+
+
+@lru_cache(maxsize=65_536)
+def topic_field(topic: str) -> bytes:
+    """The topic as it stands in a PUBLISH; raises BadTopic for what would make a broker hang up."""
+    encoded = topic.encode()
+    if not encoded or len(encoded) > 1024:
+        raise BadTopic("bad_topic", "topic", f"has {len(encoded)} bytes, 1 to 1024 are allowed")
+    if any(sign in "+#\x7f" or sign <= " " for sign in topic):
+        raise BadTopic("bad_topic", "topic", f"{topic[:64]!r} may hold no blanks, control signs, + or #")
+    return struct.pack(">H", len(encoded)) + encoded

@@ -44,7 +44,7 @@ types: $(DEVELOPERS)
 	@$(PY) -m mypy --no-error-summary
 
 layers: $(DEVELOPERS)
-	@said=$$(.venv/bin/lint-imports --no-timing 2>&1) || { printf '%s\n' "$$said"; exit 1; }
+	@said=$$(.venv/bin/lint-imports --no-logo 2>&1) || { printf '%s\n' "$$said"; exit 1; }
 
 fast: $(DEVELOPERS)
 	@exec $(PY) -m pytest -q -n $(WORKERS) -m 'not integration and not chaos and not browser'

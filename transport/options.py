@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ class ConnectionOptions:
     """One MQTT connection; raises BadSettings for what no broker would take.
 
     `label` names it in logs, since the client id never may: with a persistent session it is a key.
+    `log_level` is how loud a lost connection is.
     `subscriptions` are (filter, QoS), `will` is (topic, payload, QoS), never retained.
     """
 
@@ -30,6 +32,7 @@ class ConnectionOptions:
     manual_ack: bool = False
     longest_backoff_s: float = 30.0
     max_unconfirmed: int = 1_000
+    log_level: int = logging.WARNING
 
     def __post_init__(self) -> None:
         if not self.client_id or "." in self.client_id or any(sign <= " " for sign in self.client_id):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -67,6 +68,7 @@ class StationLink:
                 tls=options.tls,
                 longest_backoff_s=options.longest_backoff_s,
                 max_unconfirmed=options.max_unconfirmed,
+                log_level=logging.DEBUG,  # thousands of them in one simulator
             ),
             loop,
             self._message,

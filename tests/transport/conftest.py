@@ -17,7 +17,9 @@ from transport.lane import LaneOptions
 from transport.loop import MqttLoop
 from transport.station_link import StationLink, StationOptions
 
-NATS_SERVER = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
+NATS_SERVER = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which(
+    "nats-server"
+)
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 
 QUICK = "ws/330106/s1/quick/door_lock/1/event"
@@ -124,7 +126,9 @@ def start_hub() -> Iterator[StartHub]:
     """Start a hub link at a broker and wait until it hears both lanes."""
     links: list[HubLink] = []
 
-    def start(broker: Broker, *, inbox_size: int = 30_000, keepalive_s: int = 30, wait: bool = True) -> HubLink:
+    def start(
+        broker: Broker, *, inbox_size: int = 30_000, keepalive_s: int = 30, wait: bool = True
+    ) -> HubLink:
         link = HubLink(
             "127.0.0.1",
             broker.port,

@@ -1,0 +1,143 @@
+"""One paho client on one socket, moved by the loop: what comes in is read, what waits is written."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from transport.client import DrivenClient
+from transport.loop import MqttLoop
+from transport.socket_buffer import BufferedSocket
+
+PACKETS_A_TURN = 1_000
+
+
+class Wire:
+    """Used in the loop's thread only. `on_lost(reason)` comes once for each opened socket.
+
+    paho reports one lost connection up to twice, and calls back with its own locks held; so `on_lost`
+    must not close anything.
+    """
+
+    def __init__(
+        self,
+        client: DrivenClient,
+        loop: MqttLoop,
+        on_burst: Callable[[], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._loop = loop
+        self._on_burst = on_burst
+        self._on_lost = on_lost
+        self._sock: BufferedSocket | None = None
+        self._flushing = False
+        self._reason = ""
+        client.on_disconnect = self._disconnected
+        client.on_socket_register_write = self._wants_write
+
+    @property
+    def is_open(self) -> bool:
+        """True between `open` and `on_lost`."""
+        return self._sock is not None
+
+    @property
+    def clogged(self) -> bool:
+        """True when the broker has not read for so long that nothing optional should be sent."""
+        sock = self._sock
+        return sock is not None and sock.is_clogged()
+
+    def open(self, sock: socket.socket) -> None:
+        """Take over a connected socket and send CONNECT."""
+        self._reason = ""
+        self._sock = self._client.dialled = BufferedSocket(sock, self._loop.forget)
+        self._loop.watch(sock.fileno(), self)
+        self._client.reconnect()
+        self._loop.has_unwritten(self)
+
+    def write(self, packets: bytes) -> bool:
+        """Send whole packets that we encoded, between paho's own; False when there is no socket."""
+        sock = self._sock
+        if sock is None:
+            return False
+        sock.append(packets)
+        self._loop.has_unwritten(self)
+        return True
+
+    def keep_alive(self) -> None:
+        """Let paho ping, or notice that the broker no longer answers."""
+        self._client.loop_misc()
+
+    def leave(self) -> None:
+        """Say DISCONNECT, then close."""
+        self._client.disconnect()
+        self.flush()
+        self.give_up("left")
+
+    def explain(self, reason: str) -> None:
+        """What `on_lost` shall say instead of paho's words."""
+        self._reason = reason
+
+    def readable(self) -> None:
+        """Let paho read what is there, a bounded number of packets, and come back for the rest."""
+        sock = self._sock
+        if sock is None:
+            return
+        read = self._client.loop_read
+        pending = sock.pending
+        read()
+        for _ in range(PACKETS_A_TURN):
+            if not pending():
+                break
+            read()
+        else:
+            self._loop.has_unread(self)
+        self._on_burst()
+
+    def flush(self) -> None:
+        """Move paho's packets into the socket's buffer and write what the kernel takes."""
+        sock = self._sock
+        if sock is None:
+            return
+        self._flushing = True
+        try:
+            while True:
+                if self._client.want_write():
+                    self._client.loop_write()
+                    if self._sock is not sock:
+                        return
+                empty = sock.flush()
+                if not empty or not self._client.want_write():
+                    break
+            if sock.broken:
+                self._client.loop_read()
+            else:
+                self._loop.watch_writing(sock.fileno(), not empty)
+        finally:
+            self._flushing = False
+
+    def give_up(self, reason: str) -> None:
+        """Drop the socket without a word to the broker."""
+        sock = self._sock
+        if sock is None:
+            return
+        self.explain(reason)
+        sock.break_off()
+        try:
+            self._client.loop_read()
+        finally:
+            if self._sock is sock:
+                sock.close()
+                self._ended(reason)
+
+    def _ended(self, reason: str) -> None:
+        if self._sock is not None:
+            self._sock = None
+            self._on_lost(self._reason or reason)
+
+    def _wants_write(self, *_: object) -> None:
+        if not self._flushing:
+            self._loop.has_unwritten(self)
+
+    def _disconnected(self, _client: object, _data: object, _flags: object, code: object, _p: object) -> None:
+        self._ended(f"lost: {code}")

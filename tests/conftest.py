@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -70,3 +71,43 @@ def postgresql_url(postgresql_server: postgresql.PostgresqlServer) -> Iterator[s
 def database_url(request: pytest.FixtureRequest) -> str:
     """The address of a new, empty database; the same test runs on SQLite and on PostgreSQL."""
     return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture(scope="session")
+def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from storage import migrate  # the pure packages' tests must not need it
+
+    path = tmp_path_factory.mktemp("migrated") / "hub.sqlite3"
+    migrate.upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def migrated_sqlite_url(_migrated_file: Path, sqlite_url: str) -> str:
+    """The address of a SQLite database with all tables, copied from one that was migrated once."""
+    shutil.copy(_migrated_file, sqlite_url.removeprefix("sqlite:///"))
+    return sqlite_url
+
+
+@pytest.fixture(scope="session")
+def _migrated_database(postgresql_server: postgresql.PostgresqlServer) -> str:
+    from storage import migrate
+
+    postgresql_server.execute("CREATE DATABASE migrated")
+    migrate.upgrade(postgresql_server.url("migrated"))
+    return "migrated"
+
+
+@pytest.fixture
+def migrated_postgresql_url(
+    postgresql_server: postgresql.PostgresqlServer, _migrated_database: str
+) -> Iterator[str]:
+    """The address of a PostgreSQL database with all tables; mark the test as integration."""
+    with postgresql_server.database(template=_migrated_database) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
+def migrated_url(request: pytest.FixtureRequest) -> str:
+    """The address of a database with all tables and no rows; on SQLite and on PostgreSQL."""
+    return str(request.getfixturevalue(f"migrated_{request.param}_url"))

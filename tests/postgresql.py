@@ -62,10 +62,10 @@ class PostgresqlServer:
             connection.execute(statement)
 
     @contextlib.contextmanager
-    def database(self) -> Iterator[str]:
-        """The address of a new, empty database, dropped afterwards."""
+    def database(self, template: str = "template1") -> Iterator[str]:
+        """The address of a new database, a copy of the template (nobody may be in it); dropped afterwards."""
         name = f"t_{uuid.uuid4().hex}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             yield self.url(name)
         finally:

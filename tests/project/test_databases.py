@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from storage import migrate
+from storage.database import open_database
+
 
 def test_a_database_is_empty_and_can_be_written(database_url: str) -> None:
     engine = sa.create_engine(database_url)
@@ -19,3 +22,13 @@ def test_a_database_is_empty_and_can_be_written(database_url: str) -> None:
 
 def test_the_next_database_knows_nothing_of_the_last(database_url: str) -> None:
     test_a_database_is_empty_and_can_be_written(database_url)
+
+
+def test_a_migrated_database_has_every_table_and_is_up_to_date(migrated_url: str) -> None:
+    database = open_database(migrated_url)
+    try:
+        with database.write() as connection:
+            assert migrate.revision(connection) == migrate.newest()
+            assert sa.inspect(connection).has_table("meta")
+    finally:
+        database.close()

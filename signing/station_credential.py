@@ -90,18 +90,19 @@ def account_jwt(
     name: str,
     now_ms: int,
     *,
-    storage_bytes: int = 0,
+    jetstream: bool = False,
     revoked_at_s: Mapping[str, int] | None = None,
 ) -> str:
-    """The account of the hub and its stations, or (without storage) the broker's system account.
+    """The account of the hub and its stations (with JetStream) or the broker's system account (without).
+
+    How much may be stored is set once, for the whole broker, in its configuration.
 
     `revoked_at_s` maps a user's nkey to epoch seconds: credentials issued up to then are refused.
     """
     limits: dict[str, Any] = {"wildcards": True, "leaf": 0}
     limits |= dict.fromkeys(("subs", "data", "payload", "imports", "exports", "conn"), _UNLIMITED)
-    if storage_bytes:
-        limits |= {"mem_storage": 0, "disk_storage": storage_bytes}
-        limits |= {"streams": _UNLIMITED, "consumer": _UNLIMITED}
+    if jetstream:
+        limits |= dict.fromkeys(("mem_storage", "disk_storage", "streams", "consumer"), _UNLIMITED)
     content = {
         "type": "account",
         "version": 2,

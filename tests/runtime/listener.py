@@ -15,6 +15,9 @@ from runtime.broker import Broker
 from runtime.secrets import Secrets
 from tests.waiting import eventually
 
+ADCODE = "331002"
+ALICE, BOB = "331002-0001", "331002-0002"
+
 
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody holds at the moment."""
@@ -128,3 +131,8 @@ class RunningBroker(NamedTuple):
 
 
 Connect = Callable[..., Listener]
+
+
+def password_of(running: RunningBroker, station: str = ALICE) -> str:
+    """A fresh credential of a station."""
+    return running.secrets.issue_station(ADCODE, station, time.time_ns() // 1_000_000)

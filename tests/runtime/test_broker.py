@@ -1,10 +1,13 @@
-"""The real broker delivers to and from whom it should, and to nobody else; judged by what arrives."""
+"""The broker's process: it starts, says in a sentence why it cannot, ends in order, survives a kill."""
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import os
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -12,20 +15,30 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from domain import topics
-from domain.ids import DeviceId, edge_box
+from domain.ids import DeviceId
 from runtime.broker import Broker, BrokerFailed, reload_broker
+from runtime.broker_config import Tls
 from runtime.secrets import load_or_create_secrets
-from signing.keys import SigningKey
-from signing.station_credential import issue_station, role_permissions, user_jwt
-from tests.runtime.listener import Connect, Delivered, Listener, RunningBroker, free_port
+from tests.runtime.listener import (
+    ADCODE,
+    ALICE,
+    BOB,
+    Connect,
+    RunningBroker,
+    free_port,
+    password_of,
+)
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
-ADCODE = "331002"
-ALICE, BOB = "331002-0001", "331002-0002"
 ALICES_DOOR, BOBS_DOOR = DeviceId(ALICE, "door_lock", 1), DeviceId(BOB, "door_lock", 1)
 
 RUN = (
@@ -33,230 +46,8 @@ RUN = (
     "run_broker(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))"
 )
 
-
-def station(running: RunningBroker, name: str = ALICE) -> str:
-    return running.secrets.issue_station(ADCODE, name, time.time_ns() // 1_000_000)
-
-
-def gateway(running: RunningBroker, connect: Connect) -> Listener:
-    """A listener with the gateway's rights, on both lanes, with a session of its own."""
-    client = connect(running.port, running.secrets.broker_passwords["gateway"])
-    assert client.welcome
-    assert client.subscribe(topics.QUICK_FILTER, qos=1)
-    assert client.subscribe(topics.BULK_FILTER, qos=1)
-    assert client.subscribe(topics.COMMAND_HINTS)
-    return client
-
-
-def test_a_station_reaches_the_gateway_on_both_lanes(running: RunningBroker, connect: Connect) -> None:
-    hub, alice = gateway(running, connect), connect(running.port, station(running))
-    alice.publish(topics.event(ADCODE, ALICES_DOOR), b"event")
-    alice.publish(topics.reply(ADCODE, ALICES_DOOR), b"reply")
-    alice.publish(topics.link(ADCODE, edge_box(ALICE)), b"link")
-    alice.publish(topics.telemetry(ADCODE, ALICES_DOOR), b"telemetry")
-    eventually(lambda: len(hub.delivered) == 4)
-    assert set(hub.payloads) == {b"event", b"reply", b"link", b"telemetry"}
-
-
-def test_the_gateway_reaches_the_right_station_only(running: RunningBroker, connect: Connect) -> None:
-    hub = gateway(running, connect)
-    alice, bob = (connect(running.port, station(running, name)) for name in (ALICE, BOB))
-    assert alice.subscribe(topics.down_filter(ADCODE, ALICE))
-    assert bob.subscribe(topics.down_filter(ADCODE, BOB))
-    hub.publish(topics.command(ADCODE, BOBS_DOOR), b"for bob")
-    hub.publish(topics.command(ADCODE, ALICES_DOOR), b"for alice")
-    hub.publish(topics.ack(ADCODE, edge_box(BOB)), b"ack for bob")
-    eventually(lambda: len(bob.delivered) == 2)
-    eventually(lambda: alice.delivered)
-    assert alice.payloads == [b"for alice"]
-    assert bob.payloads == [b"for bob", b"ack for bob"]
-
-
-@pytest.mark.parametrize("retain", [False, True])
-@pytest.mark.parametrize("qos", [0, 1])
-@pytest.mark.parametrize(
-    "topic",
-    [
-        topics.telemetry(ADCODE, BOBS_DOOR),
-        topics.event(ADCODE, BOBS_DOOR),
-        topics.link(ADCODE, edge_box(BOB)),
-        topics.telemetry("330106", ALICES_DOOR),
-        topics.command(ADCODE, BOBS_DOOR),
-        topics.command(ADCODE, ALICES_DOOR),
-        topics.command_hint(ADCODE),
-        topics.change_hint(ADCODE),
-        topics.QUICK_MARKER,
-        topics.BULK_MARKER,
-        "$JS/API/STREAM/NAMES",
-        "$MQTT/msgs/ws/331002/331002-0002/bulk/door_lock/1/telemetry",
-    ],
-)
-def test_what_a_station_says_elsewhere_is_not_delivered(
-    running: RunningBroker, connect: Connect, topic: str, retain: bool, qos: int
-) -> None:
-    hub, alice, bob = (
-        gateway(running, connect),
-        *(connect(running.port, station(running, n)) for n in (ALICE, BOB)),
-    )
-    api = connect(running.port, running.secrets.broker_passwords["api"])
-    assert api.subscribe(topics.CHANGE_HINTS)
-    assert bob.subscribe(topics.down_filter(ADCODE, BOB))
-    alice.publish(topic, b"forged", retain=retain, qos=qos)
-    for own in (topics.event(ADCODE, ALICES_DOOR), topics.telemetry(ADCODE, ALICES_DOOR)):
-        alice.publish(own, b"true")
-    eventually(lambda: len(hub.delivered) >= 2)
-    hub.publish(topics.command(ADCODE, BOBS_DOOR), b"after")
-    hub.publish(topics.change_hint(ADCODE), b"after")
-    eventually(lambda: bob.delivered and api.delivered)
-    assert set(hub.payloads) == {b"true"}
-    assert set(bob.payloads) == set(api.payloads) == {b"after"}
-
-
-@pytest.mark.parametrize(
-    "topic_filter",
-    [
-        topics.down_filter(ADCODE, BOB),
-        topics.command(ADCODE, BOBS_DOOR),
-        topics.QUICK_FILTER,
-        topics.BULK_FILTER,
-        "ws/331002/+/down/+/+/+",
-        "ws/+/331002-0002/#",
-        "#",
-        "+/+/+/+/+/+/+",
-        "hub/#",
-        "$MQTT/#",
-        "$SYS/#",
-    ],
-)
-@pytest.mark.parametrize("qos", [0, 1])
-def test_what_a_station_asks_for_elsewhere_is_not_delivered(
-    running: RunningBroker, connect: Connect, topic_filter: str, qos: int
-) -> None:
-    hub, bob = gateway(running, connect), connect(running.port, station(running, BOB))
-    alice = connect(running.port, station(running))
-    assert alice.subscribe(topics.down_filter(ADCODE, ALICE))
-    alice.subscribe(topic_filter, qos)
-    bob.publish(topics.telemetry(ADCODE, BOBS_DOOR), b"bob's")
-    bob.publish(topics.event(ADCODE, BOBS_DOOR), b"bob's")
-    eventually(lambda: len(hub.delivered) >= 2)
-    hub.publish(topics.command(ADCODE, BOBS_DOOR), b"for bob")
-    hub.publish(topics.change_hint(ADCODE), b"hint")
-    hub.publish(topics.command(ADCODE, ALICES_DOOR), b"for alice")
-    eventually(lambda: alice.delivered)
-    assert alice.payloads == [b"for alice"]
-
-
-def test_a_retained_message_stays_on_its_own_branch(running: RunningBroker, connect: Connect) -> None:
-    alice = connect(running.port, station(running))
-    alice.publish(topics.telemetry(ADCODE, BOBS_DOOR), b"forged", retain=True)
-    alice.publish(topics.telemetry(ADCODE, ALICES_DOOR), b"own", retain=True)
-    try:
-        late = gateway(running, connect)
-        eventually(lambda: late.delivered, saying="the retained message of the own branch")
-        assert late.delivered == [Delivered(topics.telemetry(ADCODE, ALICES_DOOR), b"own", True)]
-    finally:
-        alice.publish(topics.telemetry(ADCODE, ALICES_DOOR), b"", retain=True)
-
-
-@pytest.mark.parametrize("retain", [False, True])
-def test_a_will_for_another_station_is_not_delivered(
-    running: RunningBroker, connect: Connect, retain: bool
-) -> None:
-    hub = gateway(running, connect)
-    true, forged = (
-        topics.link(ADCODE, edge_box(ALICE)),
-        topics.link(ADCODE, DeviceId(BOB, "station", int(retain))),
-    )
-    liar = connect(running.port, station(running), will=(forged, b"forged", retain))
-    honest = connect(running.port, station(running), will=(true, b"gone", False))
-    if liar.welcome:
-        liar.break_off()
-        refused = f'Subject "{forged.replace("/", ".")}"'
-        eventually(lambda: refused in running.broker.files.log.read_text(), saying="a refusal in the log")
-    honest.break_off()
-    eventually(lambda: hub.delivered)
-    assert hub.delivered == [Delivered(true, b"gone", False)]
-
-
-def test_markers_of_the_hub_pass_both_lanes(running: RunningBroker, connect: Connect) -> None:
-    hub = gateway(running, connect)
-    hub.publish(topics.QUICK_MARKER, b"quick")
-    hub.publish(topics.BULK_MARKER, b"bulk")
-    eventually(lambda: set(hub.payloads) == {b"quick", b"bulk"})
-
-
-def test_the_api_hints_at_commands_and_can_command_nothing(running: RunningBroker, connect: Connect) -> None:
-    hub, alice = gateway(running, connect), connect(running.port, station(running))
-    api = connect(running.port, running.secrets.broker_passwords["api"])
-    assert alice.subscribe(topics.down_filter(ADCODE, ALICE))
-    assert api.subscribe(topics.CHANGE_HINTS)
-    assert not api.subscribe(topics.QUICK_FILTER)
-    api.publish(topics.command(ADCODE, ALICES_DOOR), b"forged")
-    api.publish(topics.event(ADCODE, ALICES_DOOR), b"forged")
-    api.publish(topics.change_hint(ADCODE), b"forged")
-    api.publish(topics.command_hint(ADCODE), b"look")
-    eventually(lambda: hub.delivered)
-    hub.publish(topics.change_hint(ADCODE), b"changed")
-    hub.publish(topics.command(ADCODE, ALICES_DOOR), b"open")
-    eventually(lambda: api.delivered and alice.delivered)
-    assert (hub.payloads, api.payloads, alice.payloads) == ([b"look"], [b"changed"], [b"open"])
-
-
-def test_the_courier_only_listens(running: RunningBroker, connect: Connect) -> None:
-    hub, courier = (
-        gateway(running, connect),
-        connect(running.port, running.secrets.broker_passwords["courier"]),
-    )
-    assert courier.subscribe(topics.CHANGE_HINTS)
-    courier.publish(topics.change_hint(ADCODE), b"forged")
-    courier.publish(topics.command_hint(ADCODE), b"forged")
-    hub.publish(topics.change_hint(ADCODE), b"changed")
-    eventually(lambda: courier.delivered)
-    assert (courier.payloads, hub.payloads) == ([b"changed"], [])
-
-
-def test_a_gateway_session_keeps_messages_while_it_is_away(running: RunningBroker, connect: Connect) -> None:
-    ids, password = running.secrets.client_ids, running.secrets.broker_passwords["gateway"]
-    lanes = {ids.quick: topics.QUICK_FILTER, ids.bulk: topics.BULK_FILTER}
-    for client_id, lane in lanes.items():
-        first = connect(running.port, password, client_id, persistent=True)
-        assert first.subscribe(lane, qos=1)
-        first.close()
-    alice = connect(running.port, station(running))
-    alice.publish(topics.event(ADCODE, ALICES_DOOR), b"quick")
-    alice.publish(topics.telemetry(ADCODE, ALICES_DOOR), b"bulk")
-    for (client_id, lane), payload in zip(lanes.items(), (b"quick", b"bulk"), strict=True):
-        again = connect(running.port, password, client_id, persistent=True)
-        assert again.session_present
-        assert again.subscribe(lane, qos=1)
-        eventually(lambda again=again: again.delivered)  # type: ignore[misc]
-        assert again.payloads == [payload]
-
-
-def test_a_neighbour_with_my_client_id_hears_nothing_of_mine(
-    running: RunningBroker, connect: Connect
-) -> None:
-    hub = gateway(running, connect)
-    alice = connect(running.port, station(running), "alice")
-    assert alice.subscribe(topics.down_filter(ADCODE, ALICE))
-    bob = connect(running.port, station(running, BOB), "alice", persistent=True)
-    assert bob.subscribe(topics.down_filter(ADCODE, BOB))
-    hub.publish(topics.command(ADCODE, ALICES_DOOR), b"for alice")
-    hub.publish(topics.command(ADCODE, BOBS_DOOR), b"for bob")
-    eventually(lambda: bob.delivered)
-    assert bob.payloads == [b"for bob"]
-
-
-def test_nobody_gets_in_without_a_credential_of_this_hub(running: RunningBroker, connect: Connect) -> None:
-    stranger = SigningKey(b"s" * 32)
-    now_ms = time.time_ns() // 1_000_000
-    own = station(running)
-    forged = own[:-4] + ("AAAA" if not own.endswith("AAAA") else "BBBB")
-    foreign = issue_station(stranger, ADCODE, ALICE, now_ms)
-    gateway_of_another = user_jwt(stranger, stranger.verify_key, "gateway", role_permissions("gateway"), 1)
-    for password in (None, "", "change-me", "station", forged, foreign, gateway_of_another):
-        assert not connect(running.port, password).welcome
-    assert connect(running.port, own).welcome
+ANONYMOUS_CONNECT = bytes.fromhex("100d00044d51545404020005000178")
+NOT_AUTHORIZED = bytes.fromhex("20020005")
 
 
 def test_the_nats_port_takes_nobody(tmp_path: Path) -> None:
@@ -274,31 +65,13 @@ def test_the_nats_port_takes_nobody(tmp_path: Path) -> None:
         broker.stop()
 
 
-def test_a_revoked_station_is_cut_off_and_let_in_with_a_new_credential(
-    own_running: RunningBroker, connect: Connect
-) -> None:
-    running = own_running
-    old, other = station(running), station(running, BOB)
-    alice, bob, hub = connect(running.port, old), connect(running.port, other), gateway(running, connect)
-    running.secrets.revoke_station(ADCODE, ALICE, time.time_ns() // 1_000_000)
-    assert running.broker.reload()
-    eventually(alice.lost.is_set)
-    assert not connect(running.port, old).welcome
-    assert not bob.lost.is_set()
-    assert not hub.lost.is_set()
-    fresh = connect(running.port, station(running))
-    assert fresh.welcome
-    fresh.publish(topics.event(ADCODE, ALICES_DOOR), b"back")
-    eventually(lambda: hub.payloads == [b"back"])
-
-
 def test_a_killed_broker_starts_again_on_its_data(own_running: RunningBroker, connect: Connect) -> None:
     running = own_running
     password, ids = running.secrets.broker_passwords["gateway"], running.secrets.client_ids
     first = connect(running.port, password, ids.bulk, persistent=True)
     assert first.subscribe(topics.BULK_FILTER, qos=1)
     first.close()
-    alice = connect(running.port, station(running))
+    alice = connect(running.port, password_of(running))
     alice.publish(topics.telemetry(ADCODE, ALICES_DOOR), b"kept")
     alice.close()
     pid = running.broker.pid
@@ -315,7 +88,7 @@ def test_a_killed_broker_starts_again_on_its_data(own_running: RunningBroker, co
 
 
 def test_a_message_above_64_kib_closes_the_connection(running: RunningBroker, connect: Connect) -> None:
-    alice = connect(running.port, station(running))
+    alice = connect(running.port, password_of(running))
     alice.publish(topics.event(ADCODE, ALICES_DOOR), b"x" * 60_000)
     alice.send(topics.event(ADCODE, ALICES_DOOR), b"x" * 70_000)
     eventually(alice.lost.is_set)
@@ -324,7 +97,7 @@ def test_a_message_above_64_kib_closes_the_connection(running: RunningBroker, co
 def test_a_qos_1_exchange_does_not_wait_for_a_delayed_acknowledgement(
     running: RunningBroker, connect: Connect
 ) -> None:
-    alice = connect(running.port, station(running))
+    alice = connect(running.port, password_of(running))
     took_s = [alice.exchange_s(topics.event(ADCODE, ALICES_DOOR)) for _ in range(30)]
     assert statistics.median(took_s) < 0.02
 
@@ -357,6 +130,25 @@ def test_a_listener_open_to_the_network_without_tls_is_refused(tmp_path: Path) -
         Broker(tmp_path, free_port(), free_port(), "0.0.0.0")
 
 
+def test_a_listener_with_a_certificate_speaks_tls_and_nothing_else(tmp_path: Path) -> None:
+    port, tls = free_port(), self_signed(tmp_path)
+    broker = Broker(tmp_path, port, free_port(), "127.0.0.1", tls=tls)
+    broker.start()
+    try:
+        context = ssl.create_default_context(cafile=str(tls.certificate))
+        with (
+            socket.create_connection(("127.0.0.1", port), 5) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as line,
+        ):
+            line.sendall(ANONYMOUS_CONNECT)
+            assert line.recv(4) == NOT_AUTHORIZED
+        with socket.create_connection(("127.0.0.1", port), 5) as plain:
+            plain.sendall(ANONYMOUS_CONNECT)
+            assert NOT_AUTHORIZED[:1] not in plain.recv(64)[:1]
+    finally:
+        broker.stop()
+
+
 def test_a_second_broker_for_the_same_folder_is_refused(running: RunningBroker) -> None:
     second = Broker(running.broker.files.folder.parent, free_port(), free_port())
     with pytest.raises(BrokerFailed, match="Another Waystation runs the broker"):
@@ -367,7 +159,7 @@ def test_a_second_broker_for_the_same_folder_is_refused(running: RunningBroker) 
 def test_a_missing_program_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(BrokerFailed, match=r"nats-server is missing.*make setup"):
+    with pytest.raises(BrokerFailed, match=r"is missing: run make setup"):
         Broker(tmp_path, free_port(), free_port()).start()
 
 
@@ -405,6 +197,26 @@ def test_the_broker_command_ends_in_order_and_leaves_no_process(
     finally:
         parent.kill()
         parent.wait()
+
+
+def self_signed(folder: Path) -> Tls:
+    """A certificate for 127.0.0.1 that signs itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    today = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - datetime.timedelta(days=1))
+        .not_valid_after(today + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    tls = Tls(folder / "server.pem", folder / "server.key")
+    tls.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
+    tls.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return tls
 
 
 def _answers(port: int) -> bool:

@@ -34,6 +34,14 @@ KEYS = KeyRing(KEY).verify_keys()
 NONCE = bytes(range(16))
 UNLOCK = Command("331002-0001/door_lock/1", "c-1", "unlock", {"open_s": 5})
 
+# Made by another implementation (cwt 3.3.0) from the same key, payload and external_aad.
+VECTOR = bytes.fromhex(
+    "d2844da201270448cd8fa86afd6bf20da05854a562696463632d31656e6f6e636550000102030405060708090a0b0c0d"
+    "0e0f66616374696f6e66756e6c6f636b66646576696365773333313030322d303030312f646f6f725f6c6f636b2f3166"
+    "6f70656e5f7305584079c3eb9b0ac16f62d1bd897d61dcc2afcc540a32256e1ed4db082ee4a81bd2ba065462cee56b6c"
+    "ac7aa1038a4a7124c3e4361411299925e80a00697f21dc6e0d"
+)
+
 words = st.text(string.ascii_lowercase, min_size=1, max_size=12)
 arguments = st.dictionaries(
     words.filter(lambda name: name not in {"device", "id", "nonce", "action"}),
@@ -82,6 +90,11 @@ def test_the_shape_is_cose_sign1_as_any_library_reads_it() -> None:
     assert cbor2.loads(payload)["nonce"] == NONCE
     to_be_signed = cbor2.dumps(["Signature1", protected, DOMAIN, payload])
     assert KEY.verify_key.verifies(signature, to_be_signed)
+
+
+def test_another_implementation_writes_the_same_bytes() -> None:
+    assert sign_command(KEY, UNLOCK, NONCE) == VECTOR
+    assert open_command(VECTOR, KEYS) == SignedCommand(UNLOCK, NONCE)
 
 
 def test_a_signature_for_another_use_is_refused() -> None:

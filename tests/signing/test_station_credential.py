@@ -91,11 +91,9 @@ def test_revoking_covers_everything_issued_and_a_new_credential_comes_after_it()
 
 
 def test_the_account_carries_limits_and_revocations_under_the_operators_signature() -> None:
-    token = account_jwt(
-        OPERATOR, ACCOUNT.verify_key, "hub", NOW_MS, storage_bytes=1000, revoked_at_s={"U": 7}
-    )
+    token = account_jwt(OPERATOR, ACCOUNT.verify_key, "hub", NOW_MS, jetstream=True, revoked_at_s={"U": 7})
     claims = read_jwt(token, OPERATOR.verify_key)["nats"]
-    assert claims["limits"]["disk_storage"] == 1000
+    assert claims["limits"]["disk_storage"] == -1
     assert claims["revocations"] == {"U": 7}
     assert claims["default_permissions"] == {"pub": {"deny": [">"]}, "sub": {"deny": [">"]}}
 

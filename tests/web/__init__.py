@@ -1,0 +1,1 @@
+"""The pages, driven in Chromium against a stand-in for the API."""

@@ -1,0 +1,1 @@
+"""The pages: templates, their words, and the files that they load."""

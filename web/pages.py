@@ -1,0 +1,111 @@
+"""Renders the pages from their templates and says which files they load."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from web import wording
+
+Json = Mapping[str, Any]
+"""A JSON object as the API answers it."""
+
+FOLDER = Path(__file__).parent
+STATIC = FOLDER / "static"
+"""What is served under /static/. A name with ?v=… never changes: it may be cached for a year."""
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The strictest header that every page here works under."""
+
+
+def overview_page() -> str:
+    """The live overview; it fetches what it shows from /api/v1/live."""
+    return _environment().get_template("overview.html").render()
+
+
+def plain_page(
+    stations: Sequence[Json], counties: Sequence[Json], *, now_ms: int, lang: Literal["zh", "en"] = "zh"
+) -> str:
+    """The overview as one table for browsers without script.
+
+    `stations` and `counties` are those of the live feed's snapshot, in its order.
+    """
+    places = {str(county["adcode"]): county for county in counties}
+    rows = [wording.Row.of(station, now_ms, lang == "en") for station in stations]
+    groups: dict[str, list[wording.Row]] = {}
+    for row in rows:
+        groups.setdefault(row.adcode, []).append(row)
+    return (
+        _environment()
+        .get_template("plain.html")
+        .render(groups=groups, places=places, en=lang == "en", time=wording.minute(now_ms), rows=rows)
+    )
+
+
+def door_page(
+    door: Json,
+    *,
+    now_ms: int,
+    signed_in: bool,
+    csrf: str = "",
+    key: str = "",
+    verdict: Json | None = None,
+    phone: str | None = None,
+    relock_s: int = 8,
+) -> str:
+    """The door page; `door` is the answer of GET /api/v1/doors/{code}.
+
+    Without script the button posts `csrf` and `key` (an idempotency key made for this page) to
+    /d/{code}; `verdict` is what came of it: {"state"} is a command's state, or "denied",
+    "lock_offline", "hub_down", "not_signed_in", "too_fast"; {"title", "line2", "title_en",
+    "line2_en"} say it in words, those of a refusal always, others have a default; {"at_ms",
+    "took_s"} say when the bolt moved and how long it took.
+    """
+    station = door["station"]
+    verdicts = wording.VERDICTS
+    said: dict[str, Any] | None = None
+    if verdict is not None:
+        state = str(verdict["state"])
+        said = dict(verdicts.get(state, verdicts["denied"]))
+        said.update({name: value for name, value in verdict.items() if value is not None})
+        said["kind"] = {"done": "granted", "opened": "granted", "unused": "unused"}.get(state, "refused")
+    row = wording.Row.of(station, now_ms, en=False)
+    row_en = wording.Row.of(station, now_ms, en=True)
+    shown = said["kind"] if said else "safety" if row.state == "safety" else "idle"
+    return (
+        _environment()
+        .get_template("door.html")
+        .render(
+            door=door, station=station, row=row, row_en=row_en, signed_in=signed_in, csrf=csrf, key=key,
+            verdict=said, verdicts=verdicts, phone=phone, relock_s=relock_s, now_ms=now_ms, shown=shown,
+            night=wording.is_night(now_ms), second=wording.second,
+        )
+    )  # fmt: skip
+
+
+def asset(name: str) -> str:
+    """The address of a file in static/, with the hash of its bytes so that it can be kept for ever."""
+    return f"/static/{name}?v={_version(name)}"
+
+
+@cache
+def _version(name: str) -> str:
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.globals["asset"] = asset
+    return environment

@@ -17,8 +17,9 @@ CANDIDATES := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3
 READY := .venv/.ready
 DEVELOPERS := .venv/.ready-for-developers
 RUNNABLE := $(if $(wildcard $(DEVELOPERS)),$(DEVELOPERS),$(READY))
-# An environment whose Python is gone is made again.
-BROKEN := $(shell test ! -d .venv || $(PY) -c '' >/dev/null 2>&1 || echo broken)
+# An environment whose Python is gone or too old is made again.
+BROKEN := $(shell test ! -d .venv || \
+    $(PY) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1 || echo broken)
 
 help:
 	@echo 'make run              make the environment when it is missing, and start everything'
@@ -85,6 +86,8 @@ define install
 	    if [ -z "$$chosen" ]; then echo "$$why" >&2; exit 1; fi; \
 	    echo "Making .venv with $$("$$chosen" -V)."; \
 	    "$$chosen" -m venv .venv || { rm -rf .venv; exit 1; }; \
+	elif [ ! -x $(UV) ] && ! $(PY) -m pip --version >/dev/null 2>&1; then \
+	    $(PY) -m ensurepip --default-pip >/dev/null; \
 	fi; \
 	mirror=; \
 	if $(PY) -m pip --version >/dev/null 2>&1; then \

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import logging
 import socket
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from transport.client import DrivenClient
 from transport.loop import MqttLoop
 from transport.options import ConnectionOptions
 from transport.packets import check_payload, publish_qos_0, topic_field
+from transport.state import OnConfirmed, OnGeneration, OnMessage, State, nobody
 from transport.subscriptions import Subscriptions
 from transport.wire import Wire
 
@@ -23,28 +23,6 @@ logger = logging.getLogger(__name__)
 
 ANSWER_WITHIN_S = 10.0
 STEADY_AFTER_S = 5.0
-
-
-class State(enum.Enum):
-    """How far a connection is."""
-
-    STOPPED = "stopped"
-    WAITING = "waiting"
-    DIALLING = "dialling"
-    CONNECTING = "connecting"
-    SUBSCRIBING = "subscribing"
-    READY = "ready"
-    REFUSED_FILTERS = "refused_filters"
-
-
-OnMessage = Callable[[int, int, bool, str, bytes], None]
-"""(generation, mid, dup, topic, payload); mid is 0 for QoS 0."""
-OnConfirmed = Callable[[bool], None]
-"""True when the broker has confirmed, False when the connection was lost before."""
-
-
-def _nothing(*_: object) -> None:
-    """No one is interested."""
 
 
 class Connection:
@@ -59,12 +37,12 @@ class Connection:
         self,
         options: ConnectionOptions,
         loop: MqttLoop,
-        on_message: OnMessage = _nothing,
-        on_connected: Callable[[int], None] = _nothing,
-        on_disconnected: Callable[[int], None] = _nothing,
+        on_message: OnMessage = nobody,
+        on_connected: OnGeneration = nobody,
+        on_disconnected: OnGeneration = nobody,
         *,
-        on_ready: Callable[[int], None] = _nothing,
-        on_burst: Callable[[], None] = _nothing,
+        on_ready: OnGeneration = nobody,
+        on_burst: Callable[[], None] = nobody,
     ) -> None:
         self.options = options
         self.state = State.STOPPED
@@ -78,7 +56,7 @@ class Connection:
         self._on_connected = on_connected
         self._on_disconnected = on_disconnected
         self._on_ready = on_ready
-        self._attempt = 0
+        self.attempts = 0
         self._connected_at_s = 0.0
         self._told = ""
         self._unconfirmed: dict[int, OnConfirmed] = {}
@@ -123,7 +101,7 @@ class Connection:
         """Drop the present connection and come back; the broker then sends again what is not acknowledged."""
         self._loop.hand_over(lambda: self._wire.give_up(reason))
 
-    def publish(self, topic: str, payload: bytes, qos: int = 0, on_confirmed: OnConfirmed = _nothing) -> bool:
+    def publish(self, topic: str, payload: bytes, qos: int = 0, on_confirmed: OnConfirmed = nobody) -> bool:
         """Send now or not at all: False when not connected (nothing is kept for later) or too much waits.
 
         True means handed to the live connection; only `on_confirmed(True)` (QoS 1) says that the broker
@@ -174,7 +152,7 @@ class Connection:
 
     def _stop(self, abruptly: bool) -> None:
         self.state = State.STOPPED
-        self._attempt += 1
+        self.attempts += 1
         if not self._wire.is_open:
             return
         if abruptly:
@@ -183,22 +161,22 @@ class Connection:
             self._wire.leave()
 
     def _dial_after(self, wait_s: float) -> None:
-        self._attempt += 1
-        attempt = self._attempt
+        self.attempts += 1
+        attempt = self.attempts
         self._loop.call_later(wait_s, lambda: self._dial(attempt))
 
     def _dial(self, attempt: int) -> None:
-        if attempt == self._attempt:
+        if attempt == self.attempts:
             self.state = State.DIALLING
             options = self.options
             self._loop.dial(options.host, options.port, options.tls, lambda got: self._dialled(attempt, got))
 
     def _dialled(self, attempt: int, outcome: socket.socket | OSError) -> None:
         if isinstance(outcome, OSError):
-            if attempt == self._attempt:
+            if attempt == self.attempts:
                 self._dial_again(f"cannot be reached: {outcome}")
             return
-        if attempt != self._attempt or self._loop.ended:
+        if attempt != self.attempts or self._loop.ended:
             outcome.close()
             return
         self.state = State.CONNECTING
@@ -219,14 +197,14 @@ class Connection:
         self._dial_after(wait_s)
 
     def _check_answered(self, attempt: int) -> None:
-        if attempt == self._attempt and self.state in (State.CONNECTING, State.SUBSCRIBING):
+        if attempt == self.attempts and self.state in (State.CONNECTING, State.SUBSCRIBING):
             self._wire.give_up(f"no answer from the broker while {self.state.value}")
 
     def _alive_every_s(self) -> float:
         return max(0.1, min(5.0, self.options.keepalive_s / 4))
 
     def _keep_alive(self, attempt: int) -> None:
-        if attempt == self._attempt and self._wire.is_open:
+        if attempt == self.attempts and self._wire.is_open:
             self._loop.call_later(self._alive_every_s(), lambda: self._keep_alive(attempt))
             self._wire.keep_alive()
 
@@ -243,7 +221,7 @@ class Connection:
         self._call(on_confirmed, False)
 
     def _ask_again(self, attempt: int) -> None:
-        if attempt == self._attempt and self.state is State.REFUSED_FILTERS:
+        if attempt == self.attempts and self.state is State.REFUSED_FILTERS:
             self._subscriptions.ask(self._client)
 
     def _now_ready(self) -> None:
@@ -313,7 +291,7 @@ class Connection:
             self.options.label, ", ".join(self.refused_filters), wait_s,
             extra={"action": "mqtt_filters_refused", "connection": self.options.label},
         )  # fmt: skip
-        attempt = self._attempt
+        attempt = self.attempts
         self._loop.call_later(wait_s, lambda: self._ask_again(attempt))
 
     def _puback(self, _client: object, _data: object, mid: int, _code: object, _p: object) -> None:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from domain.topics import down_filter
-from transport.connection import Connection, OnConfirmed
+from transport.connection import Connection
 from transport.loop import MqttLoop
 from transport.options import ConnectionOptions
+from transport.state import OnConfirmed, nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +32,6 @@ class StationOptions:
     tls: ssl.SSLContext | None = field(default=None, repr=False)
 
 
-def _nobody() -> None:
-    """No one is interested."""
-
-
 class StationLink:
     """Clean session, hears its own `down` branch at QoS 0, publishes at QoS 1; many share one loop.
 
@@ -47,8 +44,8 @@ class StationLink:
         loop: MqttLoop,
         options: StationOptions,
         on_down: Callable[[str, bytes], None],
-        on_ready: Callable[[], None] = _nobody,
-        on_lost: Callable[[], None] = _nobody,
+        on_ready: Callable[[], None] = nobody,
+        on_lost: Callable[[], None] = nobody,
     ) -> None:
         self._on_down = on_down
         self._on_ready = on_ready
@@ -91,20 +88,21 @@ class StationLink:
         """How many times it has connected."""
         return self._connection.generation
 
+    @property
+    def attempts(self) -> int:
+        """How many times it has tried to connect or given that up; rises while the broker is away."""
+        return self._connection.attempts
+
     def connect(self, after_s: float = 0.0) -> None:
         """Connect `after_s` seconds from now (to spread a crowd), and again whenever it is lost."""
         self._connection.start(after_s)
 
-    def publish(
-        self, topic: str, payload: bytes, qos: int = 1, on_confirmed: OnConfirmed | None = None
-    ) -> bool:
+    def publish(self, topic: str, payload: bytes, qos: int = 1, on_confirmed: OnConfirmed = nobody) -> bool:
         """Send now; False when not connected or too much is unconfirmed, and nothing is kept for later.
 
         `on_confirmed(True)` at the broker's PUBACK, `on_confirmed(False)` when the connection is lost
         before; QoS 1 only. Raises BadTopic or BadMessage for what a broker would not take.
         """
-        if on_confirmed is None:
-            return self._connection.publish(topic, payload, qos)
         return self._connection.publish(topic, payload, qos, on_confirmed)
 
     def disconnect(self, abruptly: bool = False) -> None:

@@ -44,7 +44,7 @@ class Broker:
         self._process: subprocess.Popen[bytes] | None = None
         if kind == "nats":
             assert NATS_SERVER is not None
-            config = folder / "nats.conf"
+            self._config = config = folder / "nats.conf"
             config.write_text(
                 f"""
                 server_name: test
@@ -72,6 +72,15 @@ class Broker:
         with (self._folder / "broker.log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
         eventually(self._listens, timeout_s=15.0, saying="broker listens")
+
+    def rewrite(self, old: str, new: str) -> None:
+        """Change its configuration file."""
+        self._config.write_text(self._config.read_text().replace(old, new))
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         """SIGKILL."""

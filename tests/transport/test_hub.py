@@ -146,7 +146,7 @@ def test_twenty_thousand_messages_arrive_exactly_once_and_every_ack_goes_out(
         )
     assert got == Counter(b"%d" % n for n in range(count))
     eventually(lambda: len(heard) == count, timeout_s=10.0)
-    assert [payload for _, payload in heard] == [payload for payload in got]
+    assert [payload for _, payload in heard] == list(got)
     eventually(lambda: len(confirmed) == count)
     assert all(confirmed)
     status = hub.status().lanes["bulk"]
@@ -164,7 +164,7 @@ def test_quick_comes_first_and_whole_while_bulk_is_limited(
         station.publish(BULK, b"b%d" % n)
         station.publish(QUICK, b"q%d" % n)
     eventually(lambda: all(lane.inbox_depth == 30 for lane in hub.status().lanes.values()))
-    assert hub.take(0, 0.0) == ([], []) or len(hub.take(0, 0.0).quick) == 0
+    assert [message.payload for message in hub.take(0, 0.0).quick] == [b"q%d" % n for n in range(30)]
     status = hub.status().lanes
     assert status["bulk"].inbox_depth == 30
     assert len(hub.take(7, 0.0).bulk) == 7

@@ -69,12 +69,12 @@ class MinutesUnchanged:
     type: Literal["int"] = "int"
 
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
-        if value is None:
-            return memory or [], None
         samples = _insert(memory or [], value, at_ms)
         while len(samples) > MAX_SAMPLES:
             samples = self._drop_one(samples)
         last_ms, last = samples[-1]
+        if last is None:
+            return samples, None
         if self.value != "any" and last != self.value:
             return samples, 0
         since = last_ms

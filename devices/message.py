@@ -65,7 +65,7 @@ class Reply(Message):
 
     id: str = Field(min_length=1, max_length=64)
     state: Literal["nonce", "accepted", "rejected", "done"]
-    nonce: str | None = Field(default=None, max_length=64, description="hex; lives 5 s, used once")
+    nonce: str | None = Field(default=None, max_length=64, description="16 bytes as base64url; lives 5 s, used once")
     reason: str | None = Field(default=None, max_length=120)
 
 

@@ -1,0 +1,1 @@
+"""Process 1: broker → decide → commit → acknowledge. The only one that commands devices."""

@@ -1,0 +1,56 @@
+"""What rules decided, turned into rows to write: alerts that open or end, and things to ask of devices."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+
+from gateway.fleet import AlertKey
+from devices.state import SELF
+from domain.ids import DeviceId
+from gateway.overlay import Ended, Opened, Overlay, Wanted
+from rules.effects import Effect, OpenAlert, ResolveAlert
+
+
+def take_effects(overlay: Overlay, device: DeviceId, effects: Iterable[Effect], adcode: str) -> None:
+    """Note effects about `device` in the overlay. An alert that is open already stays the one it is."""
+    for effect in effects:
+        if isinstance(effect, OpenAlert):
+            _open(overlay, effect, adcode)
+        elif isinstance(effect, ResolveAlert):
+            _end(overlay, effect)
+        else:
+            part = effect.part if effect.device == device else SELF
+            overlay.wanted.append(Wanted(effect, AlertKey(device, part, effect.code)))
+
+
+def new_id(now_ms: int) -> str:
+    """An id that sorts by time and cannot be guessed."""
+    return f"{now_ms:012x}{secrets.token_hex(6)}"
+
+
+def _open(overlay: Overlay, effect: OpenAlert, adcode: str) -> None:
+    key = AlertKey(effect.device, effect.part, effect.code)
+    if overlay.alert_is_open(key):
+        id_ = overlay.alert_id(key) or ""
+        overlay.repeated.append(Opened(id_, effect, effect.device.station, adcode))
+        overlay.stations.add(effect.device.station)
+        return
+    overlay.opened[key] = Opened(new_id(overlay.now_ms), effect, effect.device.station, adcode)
+    overlay.count("alerts_opened")
+    overlay.stations.add(effect.device.station)
+
+
+def _end(overlay: Overlay, effect: ResolveAlert) -> None:
+    key = AlertKey(effect.device, effect.part, effect.code)
+    if key in overlay.opened:
+        # Opened and ended within one batch: it still happened, so both rows are written.
+        opened = overlay.opened[key]
+        overlay.short_lived.append((opened, Ended(key, overlay.note_of(opened), effect.at_ms, effect.reason)))
+        del overlay.opened[key]
+    elif (note := overlay.fleet.open_alerts.get(key)) is not None and overlay.alert_is_open(key):
+        overlay.ended.append(Ended(key, note, effect.at_ms, effect.reason))
+    else:
+        return
+    overlay.count("alerts_ended")
+    overlay.stations.add(effect.device.station)

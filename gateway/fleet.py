@@ -1,0 +1,141 @@
+"""What the gateway knows between two batches: who exists, what is true of each, what is open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from devices.kind import Export, Kind
+from devices.state import DeviceState
+from domain.facts import StationFact
+from domain.ids import DeviceId
+from domain.watermark import Watermark
+
+
+class Member(NamedTuple):
+    """A registered device: who it is, who speaks for it, where its station is."""
+
+    device: DeviceId
+    kind: Kind
+    speaker: DeviceId
+    adcode: str
+
+
+@dataclass(slots=True)
+class Boot:
+    """One run of a speaker. `since_ms` orders boots; `low_known` once it has said what it still holds."""
+
+    since_ms: int
+    watermark: Watermark = field(default_factory=Watermark)
+    newest_ts_ms: int | None = None
+    offset_ms: int | None = None
+    seen_ms: int = 0
+
+    def copy(self) -> Boot:
+        """An independent copy."""
+        return Boot(self.since_ms, self.watermark.copy(), self.newest_ts_ms, self.offset_ms, self.seen_ms)
+
+
+@dataclass(slots=True)
+class Speaker:
+    """Who holds a connection. `boots` are shared until touched, like the parts of a device."""
+
+    id: DeviceId
+    adcode: str
+    link: str = "unknown"
+    link_changed_ms: int = 0
+    conn: int = -1
+    boot: str | None = None
+    dropped: int = 0
+    versions: dict[str, str] = field(default_factory=dict)
+    boots: dict[str, Boot] = field(default_factory=dict)
+    seen_ms: int | None = None
+
+    def copy(self) -> Speaker:
+        """A shallow copy; boots are copied when they are touched."""
+        return Speaker(
+            self.id,
+            self.adcode,
+            self.link,
+            self.link_changed_ms,
+            self.conn,
+            self.boot,
+            self.dropped,
+            self.versions,
+            self.boots.copy(),
+            self.seen_ms,
+        )
+
+
+class AlertKey(NamedTuple):
+    """What an open alert is about; at most one is open for each."""
+
+    device: DeviceId
+    part: int
+    code: str
+
+
+class OpenAlertNote(NamedTuple):
+    """What the gateway remembers of an open alert row."""
+
+    id: str
+    refuse_entry: bool
+    safety: bool
+    happened_ms: int
+
+
+@dataclass(slots=True)
+class StationRecord:
+    """A station as the gateway needs it: its division, its devices, and the facts last written for it."""
+
+    id: str
+    adcode: str
+    members: list[Member] = field(default_factory=list)
+    facts: dict[str, dict[str, StationFact]] = field(default_factory=dict)
+    lockdown: dict[str, Any] | None = None
+    links: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Everything in memory. Only `adopt` of a committed batch changes what is here."""
+
+    stations: dict[str, StationRecord] = field(default_factory=dict)
+    members: dict[DeviceId, Member] = field(default_factory=dict)
+    speakers: dict[DeviceId, Speaker] = field(default_factory=dict)
+    states: dict[DeviceId, DeviceState] = field(default_factory=dict)
+    open_alerts: dict[AlertKey, OpenAlertNote] = field(default_factory=dict)
+    alerts_of: dict[str, set[AlertKey]] = field(default_factory=dict)
+    refresh_at_ms: dict[DeviceId, int] = field(default_factory=dict)
+
+    def open_codes(self, station: str) -> frozenset[str]:
+        """Codes of the station-level alerts that are open, for inhibition."""
+        keys = self.alerts_of.get(station)
+        if not keys:
+            return frozenset()
+        return frozenset(key.code for key in keys if key.device.kind == "station")
+
+    def by_role(self, station: str, role: str) -> list[Member]:
+        """Devices of a station that play a role, lowest number first."""
+        record = self.stations.get(station)
+        if record is None:
+            return []
+        return [m for m in record.members if any(e.role == role for e in m.kind.exports)]
+
+    def note_opened(self, key: AlertKey, note: OpenAlertNote) -> None:
+        """Remember an alert row that is open."""
+        self.open_alerts[key] = note
+        self.alerts_of.setdefault(key.device.station, set()).add(key)
+
+    def note_resolved(self, key: AlertKey) -> None:
+        """Forget an alert row that has ended."""
+        self.open_alerts.pop(key, None)
+        keys = self.alerts_of.get(key.device.station)
+        if keys is not None:
+            keys.discard(key)
+
+
+def exports_by_role(members: Iterable[Member]) -> list[tuple[Member, Export]]:
+    """Every export of these devices, in the order of the devices."""
+    return [(member, export) for member in members for export in member.kind.exports]

@@ -1,0 +1,266 @@
+"""From one received message to what it changes: address, content, seen before, time, fold, rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from devices.decode import Happening, Reading, decode_event, decode_link, decode_reply, decode_telemetry
+from devices.fold import Changes, apply
+from devices.state import SELF
+from domain import topics
+from domain.clock_offset import least_offset, time_of
+from domain.envelope import Envelope, read_envelope
+from domain.errors import BadMessage
+from domain.facts import Mark
+from domain.ids import DeviceId
+from domain.json_input import MAX_BYTES, parse_object
+from gateway.alerts import take_effects
+from gateway.boots import Timed, boot_of, hear_link
+from gateway.fleet import Fleet, Member
+from gateway.overlay import Overlay, Spoke
+from gateway.rulebooks import Rules
+from rules.effects import Effect
+from storage.events import EventRow
+from storage.series import SeriesRow
+from transport.inbox import Incoming
+
+REPLAYED = -1
+"""The generation of a message that comes from quarantine: it was seen before, and must be taken again."""
+
+
+class Intake:
+    """Takes messages into an overlay. Raises only for its own mistakes; a bad message is put aside."""
+
+    def __init__(self, fleet: Fleet, rules: Rules) -> None:
+        self.fleet = fleet
+        self._rules = rules
+
+    def take(self, overlay: Overlay, incoming: Incoming, caught_up: bool) -> bool:
+        """Take one message in. Returns False when it was put aside as not understood."""
+        topic: topics.Topic | None = None
+        try:
+            topic = topics.parse(incoming.topic)
+            if len(incoming.payload) > MAX_BYTES:
+                raise BadMessage("too_large", "", f"is {len(incoming.payload)} bytes long; at most {MAX_BYTES} are taken")
+            if topic.leaf == "telemetry":
+                self._telemetry(overlay, incoming, self._member(topic), caught_up)
+            elif topic.leaf == "event":
+                self._event(overlay, incoming, self._member(topic), caught_up)
+            elif topic.leaf == "reply":
+                self._reply(overlay, incoming, self._member(topic), caught_up)
+            elif topic.leaf == "link":
+                self._link(overlay, incoming, self._speaker(topic))
+            else:
+                raise BadMessage("bad_topic", "topic.leaf", f"{topic.leaf} is not for the hub to take")
+        except BadMessage as bad:
+            self._refuse(overlay, incoming, topic, bad)
+            return False
+        return True
+
+    def effects(self, overlay: Overlay, device: DeviceId, effects: Iterable[Effect]) -> None:
+        """Take what rules decided about a device outside of a message."""
+        record = self.fleet.stations.get(device.station)
+        take_effects(overlay, device, effects, record.adcode if record else "")
+
+    def set_culprit_aside(self, overlay: Overlay, incoming: Incoming, detail: str) -> None:
+        """Quarantine a message that was understood but cannot be kept."""
+        try:
+            topic: topics.Topic | None = topics.parse(incoming.topic)
+        except BadMessage:
+            topic = None
+        bad = BadMessage("culprit", "", detail)
+        try:
+            envelope = read_envelope(parse_object(incoming.payload))
+            bad.boot, bad.seq = envelope.boot, envelope.seq
+        except BadMessage:
+            pass
+        self._refuse(overlay, incoming, topic, bad)
+
+    def _member(self, topic: topics.Topic) -> Member:
+        member = self.fleet.members.get(topic.device)
+        if member is None:
+            device = topic.device
+            if device.station not in self.fleet.stations:
+                raise BadMessage("unknown_station", "topic.station", f"{device.station} is not registered")
+            raise BadMessage("unknown_device", "topic", f"{device.short} is not registered at {device.station}")
+        self._same_division(topic, member.adcode)
+        return member
+
+    def _speaker(self, topic: topics.Topic) -> DeviceId:
+        speaker = self.fleet.speakers.get(topic.device)
+        if speaker is None:
+            raise BadMessage("unknown_speaker", "topic", f"{topic.device.short} holds no credential of its own")
+        self._same_division(topic, speaker.adcode)
+        return speaker.id
+
+    @staticmethod
+    def _same_division(topic: topics.Topic, adcode: str) -> None:
+        if topic.adcode != adcode:
+            raise BadMessage("wrong_division", "topic.adcode", f"{topic.device.station} belongs to {adcode}")
+
+    def _telemetry(self, overlay: Overlay, incoming: Incoming, member: Member, caught_up: bool) -> None:
+        reading: Reading = decode_telemetry(member.kind, incoming.payload)
+        timed = self._place(overlay, incoming, member.speaker, reading.envelope, caught_up)
+        if timed is None:
+            return
+        overlay.series.setdefault(member.kind.name, []).append(
+            SeriesRow(
+                device=member.device,
+                speaker=member.speaker,
+                boot=reading.envelope.boot,
+                seq=reading.envelope.seq,
+                at_ms=timed.at_ms,
+                device_ts_ms=reading.envelope.ts_ms,
+                received_ms=incoming.received_ms,
+                fields=reading.fields,
+                parts=reading.parts,
+                extra=reading.extra or None,
+            )
+        )
+        self._fold(overlay, incoming, member, reading, timed)
+
+    def _fold(self, overlay: Overlay, incoming: Incoming, member: Member, reading: Reading, timed: Timed) -> None:
+        device = member.device
+        state = overlay.state_for_change(device)
+        state.seen_ms = incoming.received_ms
+        changes = apply(
+            member.kind, state, self.fleet.states.get(device), reading.fields, reading.parts, timed.mark
+        )
+        self._after_fold(overlay, member, changes, timed)
+
+    def _event(self, overlay: Overlay, incoming: Incoming, member: Member, caught_up: bool) -> None:
+        happening: Happening = decode_event(member.kind, incoming.payload)
+        timed = self._place(overlay, incoming, member.speaker, happening.envelope, caught_up)
+        if timed is None:
+            return
+        self._keep_event(overlay, incoming, member, happening.envelope, timed, happening.type, happening.part, happening.body)
+        device = member.device
+        state = overlay.state_for_change(device)
+        state.seen_ms = incoming.received_ms
+        origin = self.fleet.states.get(device)
+        own, parts = (happening.fields, {}) if happening.part == SELF else ({}, {happening.part: happening.fields})
+        changes = apply(member.kind, state, origin, own, parts, timed.mark)
+        # The event first: its alert says what happened, the facts then only confirm it.
+        watcher = self._rules.watcher
+        effects = watcher.event(
+            device, state, happening.type, happening.part, timed.at_ms, overlay.now_ms, happening.body
+        )
+        take_effects(overlay, device, effects, member.adcode)
+        self._after_fold(overlay, member, changes, timed)
+        overlay.spoke.append(Spoke(device, member.adcode, happening, timed.at_ms))
+
+    def _reply(self, overlay: Overlay, incoming: Incoming, member: Member, caught_up: bool) -> None:
+        answer = decode_reply(incoming.payload)
+        timed = self._place(overlay, incoming, member.speaker, answer.envelope, caught_up)
+        if timed is None:
+            return
+        # A nonce is worthless after five seconds, and nobody's business before.
+        body = {name: value for name, value in answer.body.items() if name != "nonce"}
+        type_ = f"reply.{answer.reply.state}"
+        self._keep_event(overlay, incoming, member, answer.envelope, timed, type_, SELF, body)
+        overlay.state_for_change(member.device).seen_ms = incoming.received_ms
+        overlay.spoke.append(Spoke(member.device, member.adcode, answer, timed.at_ms))
+
+    def _link(self, overlay: Overlay, incoming: Incoming, speaker: DeviceId) -> None:
+        word = decode_link(incoming.payload)
+        if hear_link(overlay, speaker, word, incoming.received_ms):
+            overlay.stations.add(speaker.station)
+        overlay.conns[speaker] = word.link.boot
+        overlay.count("links")
+
+    @staticmethod
+    def _keep_event(
+        overlay: Overlay,
+        incoming: Incoming,
+        member: Member,
+        envelope: Envelope,
+        timed: Timed,
+        type_: str,
+        part: int,
+        body: dict[str, object],
+    ) -> None:
+        overlay.events.append(
+            EventRow(
+                device=member.device,
+                speaker=member.speaker,
+                boot=envelope.boot,
+                seq=envelope.seq,
+                at_ms=timed.at_ms,
+                device_ts_ms=envelope.ts_ms,
+                received_ms=incoming.received_ms,
+                type=type_,
+                part=part,
+                body=body,
+            )
+        )
+
+    def _place(
+        self, overlay: Overlay, incoming: Incoming, speaker: DeviceId, envelope: Envelope, caught_up: bool
+    ) -> Timed | None:
+        """Where the message stands in the speaker's sequence and in time; None if it was seen before."""
+        boot = boot_of(overlay, speaker, envelope, incoming.received_ms)
+        key = (speaker, envelope.boot)
+        seqs = overlay.seqs.get(key)
+        if seqs is None:
+            seqs = overlay.seqs[key] = []
+        seqs.append(envelope.seq)
+        if incoming.generation != REPLAYED:
+            if boot.watermark.has(envelope.seq):
+                overlay.count("duplicates")
+                return None
+            boot.watermark.add(envelope.seq, envelope.low)
+            boot.seen_ms = incoming.received_ms
+        ts_ms = envelope.ts_ms
+        if ts_ms is not None:
+            boot.offset_ms = least_offset(boot.offset_ms, ts_ms, incoming.received_ms)
+            if boot.newest_ts_ms is None or ts_ms > boot.newest_ts_ms:
+                boot.newest_ts_ms = ts_ms
+        timing = time_of(ts_ms, incoming.received_ms, boot.offset_ms, caught_up)
+        if timing.fault or (ts_ms is not None and caught_up):
+            self._note_clock(overlay, speaker, timing.fault)
+        return Timed(timing.at_ms, Mark(boot.since_ms, envelope.seq, timing.at_ms))
+
+    @staticmethod
+    def _note_clock(overlay: Overlay, speaker: DeviceId, fault: bool) -> None:
+        known = overlay.states.get(speaker) or overlay.fleet.states.get(speaker)
+        if (known.clock_fault if known is not None else False) != fault:
+            overlay.state_for_change(speaker).clock_fault = fault
+            overlay.stations.add(speaker.station)
+
+    def _after_fold(self, overlay: Overlay, member: Member, changes: Changes, timed: Timed) -> None:
+        device = member.device
+        now_ms = overlay.now_ms
+        watcher = self._rules.watcher
+        if changes.changed:
+            overlay.count("changed")
+            overlay.exports.add(device)
+            state = overlay.state(device)
+            codes = overlay.open_codes(device.station)
+            for part, names in changes.changed:
+                effects = watcher.reading(device, state, part, names, now_ms, codes)
+                take_effects(overlay, device, effects, member.adcode)
+            overlay.look_again.add(device)
+        elif self.fleet.refresh_at_ms.get(device, 0) <= now_ms:
+            overlay.exports.add(device)
+        if changes.stale:
+            state = overlay.state(device)
+            for part, fields in changes.stale:
+                effects = watcher.history_only(device, state, part, fields, timed.at_ms, now_ms)
+                take_effects(overlay, device, effects, member.adcode)
+
+    def _refuse(
+        self, overlay: Overlay, incoming: Incoming, topic: topics.Topic | None, bad: BadMessage
+    ) -> None:
+        station = topic.device.station if topic is not None else None
+        if topic is not None and bad.boot is not None and bad.seq is not None:
+            member = self.fleet.members.get(topic.device)
+            if member is not None and member.adcode == topic.adcode:
+                boot = overlay.boot_for_change(member.speaker, bad.boot)
+                if boot is not None:
+                    overlay.seqs.setdefault((member.speaker, bad.boot), []).append(bad.seq)
+                    if boot.watermark.has(bad.seq):
+                        overlay.count("duplicates")
+                        return
+                    boot.watermark.add(bad.seq, None if boot.watermark.upto < 0 else 0)
+        overlay.put_aside(incoming, bad, station)
+

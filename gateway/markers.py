@@ -1,0 +1,68 @@
+"""Whether a lane has caught up: the hub sends itself a marker on each lane and watches it come back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from domain.topics import BULK_MARKER, QUICK_MARKER
+
+EVERY_MS = 5_000
+STALE_MS = 15_000
+MARKER_TOPICS = {"quick": QUICK_MARKER, "bulk": BULK_MARKER}
+
+
+@dataclass(slots=True)
+class LaneProgress:
+    """`since_ms` is when the marker was sent that proved the lane had caught up; None before that."""
+
+    generation: int = 0
+    since_ms: int | None = None
+    last_sent_ms: int = 0
+    last_back_ms: int = 0
+
+
+@dataclass(slots=True)
+class Markers:
+    """Silence counts from `floor_ms`; before every lane has caught up there is none."""
+
+    word: str
+    """Random word of this process: markers of a predecessor prove nothing."""
+    lanes: dict[str, LaneProgress] = field(
+        default_factory=lambda: {"quick": LaneProgress(), "bulk": LaneProgress()}
+    )
+
+    def due(self, lane: str, generation: int, now_ms: int) -> bytes | None:
+        """The marker to send now on this lane, if it is time; a new connection starts afresh."""
+        progress = self.lanes[lane]
+        if generation != progress.generation:
+            self.lanes[lane] = progress = LaneProgress(generation=generation)
+        if progress.since_ms is not None and now_ms - progress.last_back_ms > STALE_MS:
+            progress.since_ms = None
+        every = EVERY_MS if progress.since_ms is not None else 1_000
+        if now_ms - progress.last_sent_ms < every:
+            return None
+        progress.last_sent_ms = now_ms
+        return json.dumps({"word": self.word, "generation": generation, "sent": now_ms}).encode()
+
+    def came_back(self, lane: str, payload: bytes, now_ms: int) -> None:
+        """A marker was received; only this process's own, of the present connection, counts."""
+        try:
+            body = json.loads(payload)
+            word, generation, sent_ms = body["word"], body["generation"], body["sent"]
+        except (ValueError, KeyError, TypeError):
+            return
+        progress = self.lanes.get(lane)
+        if progress is None or word != self.word or generation != progress.generation:
+            return
+        if now_ms - sent_ms > STALE_MS:
+            return
+        progress.last_back_ms = now_ms
+        if progress.since_ms is None:
+            progress.since_ms = sent_ms
+
+    @property
+    def floor_ms(self) -> int | None:
+        """Since when all lanes have been caught up; None while one has not."""
+        since = [lane.since_ms for lane in self.lanes.values()]
+        return None if None in since else max(s for s in since if s is not None)

@@ -1,0 +1,16 @@
+"""What a gateway is told at its start."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOptions:
+    """`shard` is the row that it owns; `holder` is how a successor names it. `channels` get a notice per alert."""
+
+    shard: int = 0
+    holder: str = field(default_factory=lambda: f"process {os.getpid()}")
+    retention_days: int = 30
+    channels: tuple[str, ...] = ("webhook",)

@@ -1,0 +1,169 @@
+"""One batch under decision: copies of what it touches, and the rows that one transaction will write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from devices.decode import Answer, Happening
+from devices.state import DeviceState
+from domain.errors import BadMessage
+from domain.facts import StationFact
+from domain.ids import DeviceId
+from gateway.fleet import AlertKey, Boot, Fleet, OpenAlertNote, Speaker
+from rules.effects import Ask, OpenAlert
+from storage.events import EventRow
+from storage.quarantine import QuarantineRow
+from storage.series import SeriesRow
+from transport.inbox import Incoming
+
+
+class Opened(NamedTuple):
+    """An alert to open."""
+
+    id: str
+    effect: OpenAlert
+    station: str
+    adcode: str
+
+
+class Ended(NamedTuple):
+    """An alert to end; `note` is its open row."""
+
+    key: AlertKey
+    note: OpenAlertNote
+    at_ms: int
+    reason: str
+
+
+class Wanted(NamedTuple):
+    """What a rule wants of a device, and the alert because of which it does."""
+
+    ask: Ask
+    because: AlertKey
+
+
+class Spoke(NamedTuple):
+    """A device said something that a command may be waiting for."""
+
+    device: DeviceId
+    adcode: str
+    content: Answer | Happening
+    at_ms: int
+
+
+@dataclass(slots=True)
+class Overlay:
+    """Deciding reads through to the fleet and writes only here; dropped whole when the commit fails."""
+
+    fleet: Fleet
+    now_ms: int
+    speakers: dict[DeviceId, Speaker] = field(default_factory=dict)
+    speaker_rows: set[DeviceId] = field(default_factory=set)
+    boots: dict[tuple[DeviceId, str], Boot] = field(default_factory=dict)
+    states: dict[DeviceId, DeviceState] = field(default_factory=dict)
+    series: dict[str, list[SeriesRow]] = field(default_factory=dict)
+    events: list[EventRow] = field(default_factory=list)
+    quarantine: list[QuarantineRow] = field(default_factory=list)
+    opened: dict[AlertKey, Opened] = field(default_factory=dict)
+    ended: list[Ended] = field(default_factory=list)
+    short_lived: list[tuple[Opened, Ended]] = field(default_factory=list)
+    repeated: list[Opened] = field(default_factory=list)
+    wanted: list[Wanted] = field(default_factory=list)
+    forgotten: list[AlertKey] = field(default_factory=list)
+    replays: list[tuple[int, bool]] = field(default_factory=list)
+    spoke: list[Spoke] = field(default_factory=list)
+    seqs: dict[tuple[DeviceId, str], list[int]] = field(default_factory=dict)
+    conns: dict[DeviceId, str] = field(default_factory=dict)
+    stations: set[str] = field(default_factory=set)
+    exports: set[DeviceId] = field(default_factory=set)
+    look_again: set[DeviceId] = field(default_factory=set)
+    counts: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, dict[str, dict[str, StationFact]]] = field(default_factory=dict)
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Raise a counter that the metrics show."""
+        self.counts[name] = self.counts.get(name, 0) + by
+
+    def speaker(self, id_: DeviceId) -> Speaker:
+        """A speaker, to read."""
+        return self.speakers.get(id_) or self.fleet.speakers[id_]
+
+    def speaker_for_change(self, id_: DeviceId) -> Speaker:
+        """A speaker, to change."""
+        speaker = self.speakers.get(id_)
+        if speaker is None:
+            speaker = self.speakers[id_] = self.fleet.speakers[id_].copy()
+        return speaker
+
+    def boot_for_change(self, speaker: DeviceId, name: str) -> Boot | None:
+        """A boot, to change; None if it was never heard of."""
+        key = (speaker, name)
+        boot = self.boots.get(key)
+        if boot is None:
+            known = self.fleet.speakers[speaker].boots.get(name)
+            if known is None:
+                return None
+            boot = self.boots[key] = known.copy()
+        return boot
+
+    def state(self, device: DeviceId) -> DeviceState:
+        """A device's state, to read."""
+        found = self.states.get(device) or self.fleet.states.get(device)
+        return found if found is not None else self.state_for_change(device)
+
+    def state_for_change(self, device: DeviceId) -> DeviceState:
+        """A device's state, to change; its parts still belong to the fleet until touched."""
+        state = self.states.get(device)
+        if state is None:
+            origin = self.fleet.states.get(device)
+            state = self.states[device] = origin.copy() if origin is not None else DeviceState()
+        return state
+
+    @staticmethod
+    def note_of(opened: Opened) -> OpenAlertNote:
+        """What is remembered of an alert that this batch opens."""
+        effect = opened.effect
+        return OpenAlertNote(opened.id, effect.refuse_entry, effect.safety, effect.happened_ms)
+
+    def alert_is_open(self, key: AlertKey) -> bool:
+        """True when the alert is open after what this batch decided so far."""
+        if key in self.opened:
+            return True
+        return key in self.fleet.open_alerts and not any(ended.key == key for ended in self.ended)
+
+    def alert_id(self, key: AlertKey) -> str | None:
+        """The id of the open alert of this key."""
+        opened = self.opened.get(key)
+        if opened is not None:
+            return opened.id
+        note = self.fleet.open_alerts.get(key)
+        return None if note is None else note.id
+
+    def open_codes(self, station: str) -> frozenset[str]:
+        """Codes of station-level alerts, for inhibition, after what this batch decided so far."""
+        codes = set(self.fleet.open_codes(station))
+        if self.opened or self.ended:
+            here = [k for k in self.opened if k.device.station == station and k.device.kind == "station"]
+            codes.update(k.code for k in here)
+            codes.difference_update(
+                e.key.code for e in self.ended if e.key.device.station == station and e.key.device.kind == "station"
+            )
+        return frozenset(codes)
+
+    def put_aside(self, incoming: Incoming, bad: BadMessage, station: str | None) -> None:
+        """Keep a message that cannot be used where somebody can look at it."""
+        self.quarantine.append(
+            QuarantineRow(
+                topic=incoming.topic,
+                payload=incoming.payload,
+                reason=bad.reason,
+                path=bad.path,
+                detail=bad.detail,
+                station=station,
+                boot=bad.boot,
+                seq=bad.seq,
+                at_ms=self.now_ms,
+            )
+        )
+        self.count(f"quarantined.{bad.reason}")

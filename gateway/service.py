@@ -1,0 +1,308 @@
+"""The gateway's loop: take what came, decide on a copy, commit, and only then say so."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from threading import Event
+from typing import TypeVar
+
+from tenacity import Retrying, retry_if_exception_type, stop_when_event_set, wait_random_exponential
+
+from domain.clock import Clock
+from domain.errors import ShardLost, StorageUnavailable
+from domain.ids import SPEAKER_KIND, DeviceId
+from gateway.acks import acks_for
+from gateway.commit import Committer
+from gateway.deadlines import Deadlines
+from gateway.desk import Desk
+from gateway.fleet import Fleet
+from gateway.health import Health
+from gateway.intake import Intake
+from gateway.loading import load_fleet
+from gateway.markers import MARKER_TOPICS, Markers
+from gateway.options import GatewayOptions
+from gateway.overlay import Overlay
+from gateway.rulebooks import Rules
+from gateway.station_view import refresh
+from signing.keys import SigningKey
+from storage.database import Database
+from storage.series import Series
+from transport.hub import HubLink, LaneName
+from transport.inbox import Incoming
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MAX_BULK = 1_000
+MAX_BULK_WHILE_URGENT = 100
+MAX_DUE = 500
+IDLE_S = 0.25
+LANES: tuple[LaneName, LaneName] = ("quick", "bulk")
+COMMAND_HINT = "hub/command/"
+
+
+class Gateway:
+    """One shard's gateway. `run` returns when stopped, and raises ShardLost when another has taken over."""
+
+    def __init__(
+        self,
+        database: Database,
+        series: Series,
+        hub: HubLink,
+        signer: SigningKey,
+        clock: Clock,
+        options: GatewayOptions | None = None,
+    ) -> None:
+        self._options = options or GatewayOptions()
+        self._database = database
+        self._hub = hub
+        self._clock = clock
+        self._stop = Event()
+        self._markers = Markers(secrets.token_hex(8))
+        self._deadlines = Deadlines()
+        self._rules = Rules(database)
+        self._fleet = Fleet()
+        self._committer = Committer(database, series, self._fleet, self._options)
+        self._desk = Desk(database, hub, signer, self._committer, clock)
+        self._intake = Intake(self._fleet, self._rules)
+        self.health = Health(clock, hub)
+
+    def stop(self) -> None:
+        """End after the batch in hand; callable from any thread and from a signal handler."""
+        self._stop.set()
+        self._hub.wake()
+
+    def run(self) -> None:
+        """Take the shard, load what is known, connect, and work until stopped."""
+        self._patiently(lambda: self._committer.take_shard(self._clock.now_ms()))
+        self._patiently(self._rules.load)
+        self._patiently(lambda: load_fleet(self._database, self._fleet))
+        self._patiently(lambda: self._desk.recover(self._fleet))
+        self._adopt_rules()
+        self._hub.start()
+        logger.info(
+            "The gateway watches %d stations with %d devices",
+            len(self._fleet.stations),
+            len(self._fleet.members),
+            extra={"action": "gateway_started", "epoch": self._committer.epoch},
+        )
+        try:
+            while not self._stop.is_set():
+                self.turn()
+        finally:
+            self._hub.stop()
+
+    def turn(self) -> None:
+        """One batch: all of quick, up to 1,000 of bulk, what is due, and the commands under way."""
+        batch = self._hub.take(MAX_BULK_WHILE_URGENT if self._desk.urgent else MAX_BULK, self._patience_s())
+        self.health.turned(len(batch.quick) + len(batch.bulk))
+        quick, bulk = self._sort_out("quick", batch.quick), self._sort_out("bulk", batch.bulk)
+        if self._desk.looks_due():
+            self._look_around()
+        self._work(quick, bulk, due=True)
+        self._send_markers()
+
+    def _look_around(self) -> None:
+        """What others may have asked for in the database: commands, replays, resets, new rules, new stations."""
+        try:
+            replays = self._committer.replays()
+            people = self._committer.resets()
+            news = self._committer.registry_changed()
+            rules_changed = self._rules.changed()
+        except StorageUnavailable:
+            return
+        if news:
+            self._patiently(lambda: load_fleet(self._database, self._fleet))
+            self._adopt_rules()
+        elif rules_changed:
+            self._patiently(self._rules.load)
+            self._adopt_rules()
+        overlay = Overlay(self._fleet, self._clock.now_ms())
+        for key in people:
+            state = overlay.state_for_change(key.device)
+            self._intake.effects(overlay, key.device, self._rules.watcher.reset(key.device, state, key.part, key.code, overlay.now_ms))
+            overlay.forgotten.append(key)
+            overlay.stations.add(key.device.station)
+        for replay in replays:
+            overlay.replays.append((replay.id, self._intake.take(overlay, replay.message, True)))
+        if people or replays:
+            self._commit(overlay, ())
+
+    def _work(self, quick: Sequence[Incoming], bulk: Sequence[Incoming], *, due: bool) -> None:
+        """Decide and commit; when one of the messages cannot be kept, halve until it is found."""
+        overlay = Overlay(self._fleet, self._clock.now_ms())
+        messages = (*quick, *bulk)
+        try:
+            for message in quick:
+                self._intake.take(overlay, message, self._markers.caught_up("quick"))
+            for message in bulk:
+                self._intake.take(overlay, message, self._markers.caught_up("bulk"))
+            if due:
+                self._deadlines_come(overlay)
+            self._commit(overlay, messages)
+        except (ShardLost, StorageUnavailable):
+            raise
+        except Exception as exc:
+            if not messages:
+                raise
+            if len(messages) == 1:
+                self._set_culprit_aside(messages[0], exc)
+                return
+            logger.warning(
+                "A batch of %d messages could not be kept (%s); looking for the one",
+                len(messages),
+                type(exc).__name__,
+                extra={"action": "batch_halved"},
+            )
+            if quick and bulk:
+                self._work(quick, (), due=False)
+                self._work((), bulk, due=False)
+            else:
+                half = len(messages) // 2
+                for part in (messages[:half], messages[half:]):
+                    self._work(part if quick else (), () if quick else part, due=False)
+
+    def _set_culprit_aside(self, message: Incoming, exc: Exception) -> None:
+        logger.error(
+            "A message could not be kept and is quarantined: %s", exc, extra={"action": "culprit"}, exc_info=exc
+        )
+        overlay = Overlay(self._fleet, self._clock.now_ms())
+        self._intake.set_culprit_aside(overlay, message, f"{type(exc).__name__}: {exc}"[:300])
+        self._commit(overlay, (message,))
+
+    def _commit(self, overlay: Overlay, messages: Sequence[Incoming]) -> None:
+        """Write, and only then: memory, PUBACKs, the hub's own acks, hints, commands."""
+        refresh(overlay, self._fleet, self._rules.watcher)
+        steps = self._desk.steps(overlay)
+        wishes = self._desk.wishes(overlay)
+        committed = self._patiently(lambda: self._committer.commit(overlay, steps, wishes, self._desk.claims_due, self._lanes_since()))
+        self._committer.adopt(overlay)
+        self._schedule(overlay.look_again)
+        self._acknowledge(overlay, messages)
+        self._desk.after_commit(committed, wishes)
+        self.health.committed(overlay.counts)
+
+    def _acknowledge(self, overlay: Overlay, messages: Sequence[Incoming]) -> None:
+        acks = acks_for(overlay, self._committer.store)
+        lanes: dict[LaneName, list[tuple[int, int]]] = {"quick": [], "bulk": []}
+        for message in messages:
+            lanes["bulk" if "/bulk/" in message.topic else "quick"].append((message.generation, message.mid))
+        # All acks leave on one connection; a big batch is bulk's, and must not stand before a door's.
+        lane: LaneName = "bulk" if lanes["bulk"] else "quick"
+        for name in LANES:
+            publishes = acks if name == lane else ()
+            if lanes[name] or publishes:
+                self._hub.acknowledge(name, lanes[name], publishes)
+
+    def _deadlines_come(self, overlay: Overlay) -> None:
+        now_ms = overlay.now_ms
+        for device in self._deadlines.take_due(now_ms, MAX_DUE):
+            overlay.look_again.add(device)
+            member = self._fleet.members.get(device)
+            if member is None and device.kind != SPEAKER_KIND:
+                continue
+            state = overlay.state_for_change(device)
+            heard_ms = self._heard_ms(device)
+            if device in self._fleet.speakers:
+                state.seen_ms = self._fleet.speakers[device].seen_ms
+            effects = self._rules.watcher.due(
+                device,
+                state,
+                now_ms,
+                heard_ms=heard_ms,
+                floor_ms=self._floor_ms(now_ms),
+                open_codes=overlay.open_codes(device.station),
+            )
+            self._intake.effects(overlay, device, effects)
+
+    def _heard_ms(self, device: DeviceId) -> int | None:
+        """When the box that speaks for a device was last heard; None for one that speaks for itself."""
+        member = self._fleet.members.get(device)
+        if member is None or member.speaker == device:
+            return None
+        return self._fleet.speakers[member.speaker].seen_ms or 0
+
+    def _floor_ms(self, now_ms: int) -> int:
+        floor_ms = self._markers.floor_ms
+        return now_ms if floor_ms is None else floor_ms
+
+    def _schedule(self, devices: set[DeviceId]) -> None:
+        now_ms = self._clock.now_ms()
+        for device in devices:
+            state = self._fleet.states.get(device)
+            if state is None:
+                continue
+            due_ms = self._rules.watcher.due_at(
+                device, state, heard_ms=self._heard_ms(device), floor_ms=self._floor_ms(now_ms)
+            )
+            if due_ms is not None:
+                # A deadline that has passed but cannot be met yet must not spin.
+                self._deadlines.sooner(device, max(due_ms, now_ms + 200))
+
+    def _adopt_rules(self) -> None:
+        """Every state meets the rulebook: alerts whose rule is gone end, deadlines are set anew."""
+        overlay = Overlay(self._fleet, self._clock.now_ms())
+        watcher = self._rules.watcher
+        for device in [*self._fleet.members, *self._fleet.station_devices()]:
+            known = self._fleet.states.get(device)
+            overlay.look_again.add(device)
+            if known is None:
+                self._fleet.states[device] = overlay.state_for_change(device)
+                continue
+            self._intake.effects(overlay, device, watcher.adopt(device, overlay.state_for_change(device), overlay.now_ms))
+        self._commit(overlay, ())
+
+    def _sort_out(self, lane: LaneName, messages: Sequence[Incoming]) -> list[Incoming]:
+        """Device messages; hints and markers are taken care of here."""
+        marker = MARKER_TOPICS[lane]
+        kept, rest = [], []
+        for message in messages:
+            if message.topic == marker:
+                self._markers.came_back(lane, message.payload, self._clock.now_ms())
+                rest.append((message.generation, message.mid))
+            elif message.topic.startswith(COMMAND_HINT):
+                self._desk.look_soon()
+            else:
+                kept.append(message)
+        if rest:
+            self._hub.acknowledge(lane, rest, ())
+        return kept
+
+    def _send_markers(self) -> None:
+        status = self._hub.status()
+        now_ms = self._clock.now_ms()
+        for lane in LANES:
+            if status.lanes[lane].ready:
+                payload = self._markers.due(lane, status.lanes[lane].generation, now_ms)
+                if payload is not None:
+                    self._hub.publish_confirmed(lane, MARKER_TOPICS[lane], payload)
+            else:
+                self._markers.lost(lane)
+
+    def _lanes_since(self) -> tuple[int | None, int | None]:
+        return self._markers.lanes["quick"].since_ms, self._markers.lanes["bulk"].since_ms
+
+    def _patience_s(self) -> float:
+        """How long to wait for a message before something else is due."""
+        waits = [IDLE_S, self._desk.wait_s()]
+        due_ms = self._deadlines.next_ms()
+        if due_ms is not None:
+            waits.append((due_ms - self._clock.now_ms()) / 1000)
+        return max(0.0, min(waits))
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """Try until the database takes it. Meanwhile nothing is acknowledged and the broker holds the rest."""
+        tries = Retrying(
+            retry=retry_if_exception_type(StorageUnavailable),
+            wait=wait_random_exponential(multiplier=0.05, max=1.0),
+            stop=stop_when_event_set(self._stop),
+            before_sleep=self.health.database_fails,
+            reraise=True,
+        )
+        result: T = tries(work)
+        self.health.database_works()
+        return result
+
+

@@ -1,0 +1,116 @@
+"""What a station's devices say of their station, kept in one row that anybody may read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from domain.facts import StationFact, Value
+from domain.ids import DeviceId, edge_box
+from gateway.alerts import take_effects
+from gateway.fleet import Fleet, Member, StationRecord
+from gateway.overlay import Overlay
+from rules.watch import Watcher
+
+DeviceFacts = dict[str, StationFact]
+
+
+def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
+    """Decide which stations get a new row, and let station rules look at those that changed.
+
+    A row is written when a value changed, or when less than half of a claim's validity is left.
+    """
+    changed = set(overlay.stations)
+    for device in overlay.exports:
+        member = fleet.members[device]
+        record = fleet.stations[device.station]
+        known = record.facts.get(device.short, {})
+        facts = _facts_of(overlay, member)
+        if facts is None:
+            continue
+        same = len(facts) == len(known) and all(known[n].value == f.value for n, f in facts.items() if n in known)
+        if same and overlay.now_ms < half_life_ms(known):
+            continue
+        overlay.facts.setdefault(record.id, dict(record.facts))[device.short] = facts
+        if not same:
+            changed.add(record.id)
+    for station in changed:
+        record = fleet.stations.get(station)
+        if record is not None:
+            _station_rules(overlay, watcher, record, overlay.facts.setdefault(station, dict(record.facts)))
+
+
+def half_life_ms(facts: DeviceFacts) -> int:
+    """When less than half of the shortest validity is left, by the facts' own times."""
+    return min((f.as_of_ms + (f.valid_until_ms - f.as_of_ms) // 2 for f in facts.values()), default=2**62)
+
+
+def to_json(
+    facts: dict[str, DeviceFacts], lockdown: dict[str, Any] | None, links: dict[str, tuple[str, int]]
+) -> str:
+    """The body of a station's availability row."""
+    return json.dumps(
+        {"devices": facts, "lockdown": lockdown, "link": links}, ensure_ascii=False, separators=(",", ":")
+    )
+
+
+def lockdown_of(overlay: Overlay, fleet: Fleet, station: str) -> dict[str, Any] | None:
+    """The open alert that keeps people out of a station, oldest first."""
+    reasons = [
+        {"code": opened.effect.code, "since_ms": opened.effect.happened_ms}
+        for key, opened in overlay.opened.items()
+        if key.device.station == station and opened.effect.refuse_entry
+    ]
+    ended = {e.key for e in overlay.ended}
+    for key in fleet.alerts_of.get(station, ()):
+        note = fleet.open_alerts[key]
+        if note.refuse_entry and key not in ended:
+            reasons.append({"code": key.code, "since_ms": note.happened_ms})
+    return min(reasons, key=lambda r: int(r["since_ms"]), default=None)
+
+
+def links_of(overlay: Overlay, record: StationRecord) -> dict[str, tuple[str, int]]:
+    """Link state and since when, of every speaker of a station."""
+    links = {}
+    for id_ in {edge_box(record.id), *(m.speaker for m in record.members)}:
+        if id_ in overlay.fleet.speakers:
+            speaker = overlay.speaker(id_)
+            links[id_.short] = (speaker.link, speaker.link_changed_ms)
+    return links
+
+
+def by_role(record: StationRecord, facts: dict[str, DeviceFacts], now_ms: int) -> dict[str, Value]:
+    """`door.leaf`, `occupancy.people`, …: what is still valid, of the first device that plays the role."""
+    found: dict[str, Value] = {}
+    for member in record.members:
+        own = facts.get(member.device.short)
+        if own is None:
+            continue
+        for export in member.kind.exports:
+            fact = own.get(export.name)
+            name = f"{export.role}.{export.name}"
+            if fact is not None and fact.value is not None and now_ms < fact.valid_until_ms and name not in found:
+                found[name] = fact.value
+    return found
+
+
+def _facts_of(overlay: Overlay, member: Member) -> DeviceFacts | None:
+    state = overlay.state(member.device)
+    facts: DeviceFacts = {}
+    for export in member.kind.exports:
+        read = export.read(state, overlay.now_ms)
+        if read is not None:
+            value, as_of_ms = read
+            facts[export.name] = StationFact(value, as_of_ms, as_of_ms + export.fresh_s * 1000)
+    return facts or None
+
+
+def _station_rules(
+    overlay: Overlay, watcher: Watcher, record: StationRecord, facts: dict[str, DeviceFacts]
+) -> None:
+    device: DeviceId = edge_box(record.id)
+    values = by_role(record, facts, overlay.now_ms)
+    state = overlay.state_for_change(device)
+    effects = watcher.station(device, state, values, overlay.now_ms, overlay.open_codes(record.id))
+    take_effects(overlay, device, effects, record.adcode)
+    overlay.look_again.add(device)

@@ -13,7 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from domain.ids import DeviceId
 from storage.database import database_now_ms
-from storage.tables import OPEN_COMMAND_STATES, command, command_step, version
+from storage.tables import OPEN_COMMAND_STATES, command, command_step
+from storage.versions import next_versions
 
 FINAL_STATES: Final = frozenset({"opened", "unused", "rejected", "no_answer", "expired", "failed"})
 """An unlock that got here stays here. Anything else that is asked of a device ends with `done`."""
@@ -299,12 +300,4 @@ def _row(row: Row[Any]) -> CommandRow:
 
 
 def _next_version(conn: Connection) -> int:
-    raised = sa.update(version).where(version.c.writer == _WRITER).values(n=version.c.n + 1)
-    n = conn.scalar(raised.returning(version.c.n))
-    if n is None:
-        insert = (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(version)
-        added = insert.values(writer=_WRITER, n=1).on_conflict_do_update(
-            index_elements=[version.c.writer], set_={"n": version.c.n + 1}
-        )
-        n = conn.scalar(added.returning(version.c.n))
-    return int(n)
+    return next_versions(conn, _WRITER)

@@ -49,7 +49,9 @@ class DrivenClient(Client):
         head = self._in_packet["command"]
         qos = head & 0x06
         size = len(packet)
-        topic_ends = 2 + (packet[0] << 8 | packet[1]) if size >= 2 else size
+        if size < 3:
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        topic_ends = 2 + (packet[0] << 8 | packet[1])
         payload_starts = topic_ends + 2 if qos else topic_ends
         if topic_ends == 2 or payload_starts > size or qos > 2:
             return MQTTErrorCode.MQTT_ERR_PROTOCOL

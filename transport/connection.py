@@ -14,7 +14,7 @@ from transport.backoff import Backoff
 from transport.client import DrivenClient
 from transport.loop import MqttLoop
 from transport.options import ConnectionOptions
-from transport.packets import check_payload, publish_qos_0, topic_field
+from transport.packets import check_topic_and_payload, publish_qos_0
 from transport.state import OnConfirmed, OnGeneration, OnMessage, State, nobody
 from transport.subscriptions import Subscriptions
 from transport.wire import Wire
@@ -47,6 +47,7 @@ class Connection:
         self.options = options
         self.state = State.STOPPED
         self.generation = 0
+        self.connects = 0
         self.losses = 0
         self.callback_failures = 0
         self.dropped_writes = 0
@@ -58,15 +59,13 @@ class Connection:
         self._on_ready = on_ready
         self.attempts = 0
         self._connected_at_s = 0.0
+        self._alive_every_s = min(5.0, options.keepalive_s / 4)
         self._told = ""
         self._unconfirmed: dict[int, OnConfirmed] = {}
         self._backoff = Backoff(options.longest_backoff_s)
         self._subscriptions = Subscriptions(options.subscriptions, options.longest_backoff_s)
         self._client = self._new_client()
         self._wire = Wire(self._client, loop, lambda: self._call(on_burst), self._lost)
-
-    def __repr__(self) -> str:
-        return f"<Connection {self.options.label}: {self.state.value}>"
 
     @property
     def connected(self) -> bool:
@@ -111,8 +110,7 @@ class Connection:
         if qos == 0:
             packet = publish_qos_0(topic, payload)
             return not self.clogged and self.write(packet, live)
-        topic_field(topic)
-        check_payload(payload)
+        check_topic_and_payload(topic, payload)
         if not live or len(self._unconfirmed) >= self.options.max_unconfirmed:
             return False
         self._loop.do(lambda: self._publish_confirmed(live, topic, payload, on_confirmed))
@@ -135,9 +133,6 @@ class Connection:
         )
         if options.username is not None:
             client.username_pw_set(options.username, options.password)
-        if options.will is not None:
-            topic, payload, qos = options.will
-            client.will_set(topic, payload, qos, retain=False)
         client.max_queued_messages_set(options.max_unconfirmed)
         client.connect_async(options.host, options.port, options.keepalive_s)
         client.on_connect = self._connack
@@ -168,8 +163,8 @@ class Connection:
     def _dial(self, attempt: int) -> None:
         if attempt == self.attempts:
             self.state = State.DIALLING
-            options = self.options
-            self._loop.dial(options.host, options.port, options.tls, lambda got: self._dialled(attempt, got))
+            to = self.options
+            self._loop.dial(to.host, to.port, to.tls, lambda got: self._dialled(attempt, got))
 
     def _dialled(self, attempt: int, outcome: socket.socket | OSError) -> None:
         if isinstance(outcome, OSError):
@@ -181,8 +176,16 @@ class Connection:
             return
         self.state = State.CONNECTING
         self._loop.call_later(ANSWER_WITHIN_S, lambda: self._check_answered(attempt))
-        self._loop.call_later(self._alive_every_s(), lambda: self._keep_alive(attempt))
+        self._loop.call_later(self._alive_every_s, lambda: self._keep_alive(attempt))
+        self.connects += 1
+        self._call(self._set_will)
         self._wire.open(outcome)
+
+    def _set_will(self) -> None:
+        will = self.options.will
+        if will is not None:
+            topic, payload, qos = will(self.connects) if callable(will) else will
+            self._client.will_set(topic, payload, qos, retain=False)
 
     def _dial_again(self, reason: str) -> None:
         self.state = State.WAITING
@@ -200,12 +203,9 @@ class Connection:
         if attempt == self.attempts and self.state in (State.CONNECTING, State.SUBSCRIBING):
             self._wire.give_up(f"no answer from the broker while {self.state.value}")
 
-    def _alive_every_s(self) -> float:
-        return max(0.1, min(5.0, self.options.keepalive_s / 4))
-
     def _keep_alive(self, attempt: int) -> None:
         if attempt == self.attempts and self._wire.is_open:
-            self._loop.call_later(self._alive_every_s(), lambda: self._keep_alive(attempt))
+            self._loop.call_later(self._alive_every_s, lambda: self._keep_alive(attempt))
             self._wire.keep_alive()
 
     def _write(self, packets: bytes, generation: int) -> None:

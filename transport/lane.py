@@ -12,19 +12,23 @@ from transport.loop import MqttLoop
 from transport.options import ConnectionOptions
 from transport.packets import pubacks, publish_qos_0
 
-LOOK_EVERY_S = 5.0
-PATIENCE_LOOKS = 6
+LOOKS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneOptions:
-    """Who a lane is to the broker and what it hears; `filters` are (filter, QoS)."""
+    """Who a lane is to the broker and what it hears; `filters` are (filter, QoS).
+
+    `repeat_patience_s` must be longer than the broker's ack_wait: so long does a message that found no
+    room have to come again, before the lane reconnects for it (some brokers repeat only then).
+    """
 
     client_id: str = field(repr=False)
     filters: tuple[tuple[str, int], ...]
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     keepalive_s: int = 30
+    repeat_patience_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,7 @@ class LaneStatus:
     stale_acks: int
     unsent_publishes: int
     losses: int
+    callback_failures: int
 
 
 class Lane:
@@ -67,6 +72,7 @@ class Lane:
         self._wall_ms = wall_ms
         self._on_arrival = on_arrival
         self._burst_ms: int | None = None
+        self._look_every_s = options.repeat_patience_s / LOOKS
         self._looks_in_vain = 0
         self._connected_since_ms: int | None = None
         self._stale_acks = 0
@@ -126,6 +132,7 @@ class Lane:
             stale_acks=self._stale_acks,
             unsent_publishes=self._unsent_publishes,
             losses=connection.losses,
+            callback_failures=connection.callback_failures,
         )
 
     def _send(
@@ -165,12 +172,11 @@ class Lane:
         self._connected_since_ms = None
 
     def _look_for_missed(self) -> None:
-        """Some brokers repeat what we had no room for only on a new connection."""
         if self.inbox.missed and not len(self.inbox):
             self._looks_in_vain += 1
         else:
             self._looks_in_vain = 0
-        if self._looks_in_vain >= PATIENCE_LOOKS:
+        if self._looks_in_vain >= LOOKS:
             self._looks_in_vain = 0
             self.connection.reconnect("messages that found no room do not come again")
-        self._loop.call_later(LOOK_EVERY_S, self._look_for_missed)
+        self._loop.call_later(self._look_every_s, self._look_for_missed)

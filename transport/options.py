@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from domain.errors import BadSettings
+
+Will = tuple[str, bytes, int]
+"""Topic, payload, QoS; never retained."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +19,8 @@ class ConnectionOptions:
 
     `label` names it in logs, since the client id never may: with a persistent session it is a key.
     `log_level` is how loud a lost connection is.
-    `subscriptions` are (filter, QoS), `will` is (topic, payload, QoS), never retained.
+    `subscriptions` are (filter, QoS), `will` may be made anew for each CONNECT, from its
+    number: those numbers rise by one, also when a CONNECT is never answered.
     """
 
     label: str
@@ -27,7 +32,7 @@ class ConnectionOptions:
     clean_session: bool = True
     keepalive_s: int = 30
     subscriptions: tuple[tuple[str, int], ...] = ()
-    will: tuple[str, bytes, int] | None = None
+    will: Will | Callable[[int], Will] | None = None
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     manual_ack: bool = False
     longest_backoff_s: float = 30.0

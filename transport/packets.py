@@ -21,12 +21,12 @@ def pubacks(mids: Sequence[int]) -> bytes:
 
 
 def publish_qos_0(topic: str, payload: bytes) -> bytes:
-    """One QoS 0 PUBLISH, not retained; raises BadTopic or BadMessage as `check_payload` does."""
+    """One QoS 0 PUBLISH, not retained; raises BadTopic or BadMessage."""
     address = topic_field(topic)
     size = len(address) + len(payload)
     if size < 128:
         return b"%c%c%b%b" % (_PUBLISH_QOS_0, size, address, payload)
-    check_payload(payload)
+    check_topic_and_payload(topic, payload)
     if size < 16_384:
         return b"%c%c%c%b%b" % (_PUBLISH_QOS_0, size & 127 | 128, size >> 7, address, payload)
     return b"%c%c%c%c%b%b" % (
@@ -34,8 +34,9 @@ def publish_qos_0(topic: str, payload: bytes) -> bytes:
     )  # fmt: skip
 
 
-def check_payload(payload: bytes) -> None:
-    """Raise BadMessage when the payload is more than a broker takes."""
+def check_topic_and_payload(topic: str, payload: bytes) -> None:
+    """Raise BadTopic or BadMessage for what a broker would not take."""
+    topic_field(topic)
     if len(payload) > LARGEST_PAYLOAD_BYTES:
         raise BadMessage(
             "too_large", "payload", f"has {len(payload)} bytes, a broker takes {LARGEST_PAYLOAD_BYTES}"

@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from domain.topics import down_filter
 from transport.connection import Connection
 from transport.loop import MqttLoop
-from transport.options import ConnectionOptions
+from transport.options import ConnectionOptions, Will
 from transport.state import OnConfirmed, nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationOptions:
-    """Where the broker is and who the station is to it; `will` is (topic, payload), sent at QoS 1."""
+    """Where the broker is and who the station is to it; `will` is (topic, payload), sent at QoS 1.
+
+    Where the will has to name its connection it is made anew for each CONNECT, from `StationLink.conn`.
+    """
 
     host: str
     port: int
@@ -25,7 +28,7 @@ class StationOptions:
     client_id: str = field(repr=False)
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
-    will: tuple[str, bytes] | None = None
+    will: tuple[str, bytes] | Callable[[int], tuple[str, bytes]] | None = None
     keepalive_s: int = 60
     longest_backoff_s: float = 60.0
     max_unconfirmed: int = 1_000
@@ -47,10 +50,10 @@ class StationLink:
         on_ready: Callable[[], None] = nobody,
         on_lost: Callable[[], None] = nobody,
     ) -> None:
+        self._options = options
         self._on_down = on_down
         self._on_ready = on_ready
         self._on_lost = on_lost
-        will = options.will
         self._connection = Connection(
             ConnectionOptions(
                 label=f"station {options.station}",
@@ -61,7 +64,7 @@ class StationLink:
                 password=options.password,
                 keepalive_s=options.keepalive_s,
                 subscriptions=((down_filter(options.adcode, options.station), 0),),
-                will=None if will is None else (will[0], will[1], 1),
+                will=None if options.will is None else self._will,
                 tls=options.tls,
                 longest_backoff_s=options.longest_backoff_s,
                 max_unconfirmed=options.max_unconfirmed,
@@ -89,6 +92,11 @@ class StationLink:
         return self._connection.generation
 
     @property
+    def conn(self) -> int:
+        """The number of the present CONNECT; rises by one with each, also with unanswered ones."""
+        return self._connection.connects
+
+    @property
     def attempts(self) -> int:
         """How many times it has tried to connect or given that up; rises while the broker is away."""
         return self._connection.attempts
@@ -108,6 +116,12 @@ class StationLink:
     def disconnect(self, abruptly: bool = False) -> None:
         """Leave and stay away until `connect`; `abruptly` as if the power went, so the will is sent."""
         self._connection.stop(abruptly=abruptly)
+
+    def _will(self, conn: int) -> Will:
+        will = self._options.will
+        assert will is not None
+        topic, payload = will(conn) if callable(will) else will
+        return topic, payload, 1
 
     def _message(self, _generation: int, _mid: int, _dup: bool, topic: str, payload: bytes) -> None:
         self._on_down(topic, payload)

@@ -146,6 +146,7 @@ def start_hub() -> Iterator[StartHub]:
                     client_id="hub-quick-7f",
                     filters=(("ws/+/+/quick/+/+/+", 1), ("hub/command/+", 0)),
                     keepalive_s=keepalive_s,
+                    repeat_patience_s=1.5,
                 ),
                 "bulk": LaneOptions(
                     client_id="hub-bulk-7f", filters=(("ws/+/+/bulk/+/+/+", 1),), keepalive_s=keepalive_s
@@ -174,7 +175,7 @@ def start_station(loop: MqttLoop) -> StartStation:
         station: str = "s1",
         *,
         heard: list[tuple[str, bytes]] | None = None,
-        will: tuple[str, bytes] | None = None,
+        will: tuple[str, bytes] | Callable[[int], tuple[str, bytes]] | None = None,
         max_unconfirmed: int = 30_000,
     ) -> StationLink:
         sink = heard if heard is not None else []

@@ -191,9 +191,9 @@ def test_hints_have_no_id_and_are_not_taken_for_repetitions(
 
 
 def test_a_full_inbox_refuses_and_the_broker_brings_the_rest_again(
-    nats: Broker, start_hub: StartHub, start_station: StartStation
+    broker: Broker, start_hub: StartHub, start_station: StartStation
 ) -> None:
-    hub, station = start_hub(nats, inbox_size=10), start_station(nats)
+    hub, station = start_hub(broker, inbox_size=10), start_station(broker)
     for n in range(30):
         station.publish(QUICK, b"%d" % n)
     eventually(lambda: hub.status().lanes["quick"].refused_full >= 20)

@@ -86,6 +86,20 @@ def test_the_will_is_sent_when_the_power_goes_and_not_when_a_station_leaves(
     assert not hub.take(0, 0.3).quick
 
 
+def test_a_will_names_the_connection_it_belongs_to(
+    nats: Broker, start_hub: StartHub, start_station: StartStation
+) -> None:
+    hub = start_hub(nats)
+    station = start_station(nats, will=lambda conn: (LINK, b"offline %d" % conn))
+    for _ in range(2):
+        eventually(lambda: station.ready)
+        conn = station.conn
+        station.disconnect(abruptly=True)
+        assert [message.payload for message in hub.take(0, 10.0).quick] == [b"offline %d" % conn]
+        station.connect()
+    eventually(lambda: station.conn == 3)
+
+
 def test_a_callback_that_fails_ends_neither_the_thread_nor_the_connection(
     nats: Broker, start_hub: StartHub, loop: MqttLoop
 ) -> None:

@@ -1,0 +1,289 @@
+"""A simulated battery-swap cabinet: riders swap by the curve, batteries charge, and some of them burn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from device_sim.battery_slot import RUNAWAY_DEAF_C, RUNAWAY_SMOKE_C, BatterySlot
+from device_sim.behaviour import FULL_REPORT_MS, Arguments, Outcome, Say, Start, Word
+from device_sim.fault_kind import Argument, FaultKind, UnknownFault
+from device_sim.reporter import Reporter
+from devices.registry import kind_of
+from domain.facts import Value
+
+KIND = kind_of("swap_cabinet")
+BEAT_MS = 30_000
+HOT_BEAT_MS = 5_000
+OVERHEAT_C = 60.0
+RUNAWAY_C = 75.0
+SLOTS_PER_MESSAGE = 24
+"""A full report of 24 slots is about 6 KiB; a message may have 16."""
+ANY_SLOT = Argument("number of the slot; without it a charging one", 1, 48)
+
+
+class SwapCabinet:
+    """Slots, one swap at a time, and the cabinet's own reports; it cuts nothing by itself."""
+
+    FAULTS: ClassVar[Mapping[str, FaultKind]] = {
+        "overheat": FaultKind(
+            "a battery gets hot within 20 s and stays so until its charger stops",
+            {"slot": ANY_SLOT, "temp_c": Argument("how hot it gets", 45, 74)},
+        ),
+        "runaway": FaultKind("a battery burns: smoke, then silence from its slot", {"slot": ANY_SLOT}),
+        "smoke": FaultKind("the smoke sensor answers"),
+        "slot_silent": FaultKind("one slot is left out of every report", {"slot": ANY_SLOT}),
+        "dead": FaultKind("the cabinet says nothing"),
+    }
+
+    def begin(self, start: Start) -> None:
+        """One slot is empty for the next rider, the others are somewhere in their charging."""
+        self._rng, self._place = start.rng, start.place
+        rng, count = self._rng, start.size.get("slots") or self._rng.choice((10, 12))
+        air_c = self._place.world.outside_c(start.now_ms) + 3
+        self._slots = {
+            n: BatterySlot(
+                n, self._new_battery(), rng.uniform(40, 100), self._new_health(), air_c + rng.uniform(2, 9)
+            )
+            for n in range(1, count + 1)
+        }
+        self._slots[rng.randint(1, count)].take_out(air_c)
+        self._faults: dict[str, int] = {}
+        self._power_on = True
+        self._energy_kwh = round(rng.uniform(200, 9_000), 2)
+        self._status = "idle"
+        self._swap_ms = self._next_swap(start.now_ms)
+        self._swapping: tuple[BatterySlot, BatterySlot] | None = None
+        self._own = Reporter(KIND.metrics, always=("status",))
+        self._parts = {n: Reporter(KIND.part_metrics, always=("temp_c",)) for n in self._slots}
+        self._passed_ms = start.now_ms
+        self._beat_ms = start.now_ms + rng.randrange(BEAT_MS)
+        self._full_ms = start.now_ms
+        self._now_changed = False
+        self._words: list[Word] = []
+
+    def next_ms(self) -> int:
+        """The next report or step of a swap."""
+        return 0 if self._now_changed else min(self._beat_ms, self._full_ms, self._swap_ms)
+
+    def tick(self, now_ms: int) -> list[Word]:
+        """Let time pass, move the swap on, report."""
+        self._pass_time(now_ms)
+        if now_ms >= self._swap_ms:
+            self._swap_on(now_ms)
+        self._notice_heat()
+        self._report(now_ms)
+        words, self._words = self._words, []
+        return [] if "dead" in self._faults else words
+
+    def report_all(self, now_ms: int) -> None:
+        """Send every field with the next tick."""
+        self._full_ms = now_ms
+
+    def on_command(self, now_ms: int, command_id: str, action: str, args: Arguments) -> Outcome:
+        """All three only make things safer, so they are done at once, and again when asked again."""
+        self._pass_time(now_ms)
+        if action == "cut_power":
+            self._power_on = False
+            for slot in self._slots.values():
+                slot.charger_on = False
+        elif action in ("stop_charge", "disable_slot"):
+            slot_n = args.get("slot")
+            found = self._slots.get(slot_n) if type(slot_n) is int else None
+            if found is None:
+                return Outcome("rejected", f"there is no slot {slot_n}")
+            if action == "stop_charge":
+                found.charger_on = False
+            else:
+                found.enabled = False
+        else:
+            return Outcome("rejected", "unknown action")
+        self._now_changed = True
+        return Outcome("done")
+
+    def fault(self, now_ms: int, name: str, args: Arguments) -> None:
+        """Break."""
+        self._pass_time(now_ms)
+        self._now_changed = True
+        if name in ("smoke", "dead"):
+            self._faults[name] = 0
+            if name == "smoke":
+                self._say_smoke()
+            return
+        slot = self._pick(args.get("slot"))
+        self._faults[name] = slot.n
+        if name == "slot_silent":
+            slot.silent = True
+            return
+        if slot.battery is None:
+            slot.put_in(self._new_battery(), 50.0, self._new_health(), slot.temp_c)
+        if name == "overheat":
+            peak_c = args.get("temp_c")
+            slot.charger_on = True
+            slot.overheat(self._rng.uniform(62, 68) if peak_c is None else float(peak_c))
+        else:
+            slot.run_away()
+            for neighbour in (self._slots.get(slot.n - 1), self._slots.get(slot.n + 1)):
+                if neighbour is not None:
+                    neighbour.warmer_c_per_s = 0.5 / 60
+        self._beat_ms = min(self._beat_ms, now_ms + HOT_BEAT_MS)
+
+    def heal(self, now_ms: int, name: str) -> None:
+        """Somebody came, repaired it and set it back by hand."""
+        self._pass_time(now_ms)
+        slot = self._slots.get(self._faults.pop(name, 0))
+        self._now_changed = True
+        if name == "dead":
+            self._full_ms = now_ms
+        if slot is not None:
+            slot.silent = False
+        if name == "slot_silent":
+            return
+        if name == "runaway" and slot is not None:
+            slot.take_out(self._air_c(now_ms))
+            slot.heat = "none"
+        if name in ("overheat", "runaway", "smoke"):
+            self._reset(now_ms)
+
+    def _reset(self, now_ms: int) -> None:
+        self._power_on = True
+        for slot in self._slots.values():
+            slot.enabled = slot.charger_on = True
+            slot.warmer_c_per_s, slot.reported_hot = 0.0, False
+            if slot.heat == "overheat":
+                slot.cool()
+
+    def _pick(self, n: Any) -> BatterySlot:
+        if n is not None:
+            slot = self._slots.get(int(n))
+            if slot is None:
+                raise UnknownFault(f"There is no slot {int(n)}; this cabinet has 1 to {len(self._slots)}.")
+            return slot
+        charging = [slot for slot in self._slots.values() if slot.charging]
+        return self._rng.choice(charging or list(self._slots.values()))
+
+    def _air_c(self, now_ms: int) -> float:
+        return self._place.world.outside_c(now_ms) + 3
+
+    def _pass_time(self, now_ms: int) -> None:
+        dt_s = (now_ms - self._passed_ms) / 1000
+        self._passed_ms = now_ms
+        if dt_s <= 0:
+            return
+        air_c = self._air_c(now_ms)
+        for slot in self._slots.values():
+            slot.pass_time(dt_s, air_c)
+        self._energy_kwh += self._power_w() * dt_s / 3.6e6
+
+    def _power_w(self) -> float:
+        if not self._power_on:
+            return 25.0
+        return 40.0 + 480.0 * sum(1 for slot in self._slots.values() if slot.charging)
+
+    def _notice_heat(self) -> None:
+        for slot in self._slots.values():
+            if slot.heat == "overheat" and slot.temp_c >= OVERHEAT_C and not slot.reported_hot:
+                slot.reported_hot = True
+                self._say("overheat", slot)
+            elif slot.heat == "runaway":
+                if slot.temp_c >= RUNAWAY_C and not slot.reported_hot:
+                    slot.reported_hot = True
+                    self._say("runaway", slot, safety=True)
+                if slot.temp_c >= RUNAWAY_SMOKE_C and "smoke" not in self._faults:
+                    self._faults["smoke"] = 0
+                    self._say_smoke()
+                slot.silent = slot.silent or slot.temp_c >= RUNAWAY_DEAF_C
+
+    def _say(self, event: str, slot: BatterySlot, safety: bool = False) -> None:
+        body = {"type": event, "slot": slot.n, "temp_c": round(slot.temp_c, 1)}
+        self._words.append(Say("event", body, safety))
+
+    def _say_smoke(self) -> None:
+        self._words.append(Say("event", {"type": "smoke"}, safety=True))
+
+    def _next_swap(self, now_ms: int) -> int:
+        place = self._place
+        return place.world.next_after(
+            now_ms, self._rng, lambda at_ms: place.world.swaps_per_hour(at_ms, place.swaps_per_day)
+        )
+
+    def _swap_on(self, now_ms: int) -> None:
+        """Put the old battery in (15 s or so), take a full one out (10 s or so), done."""
+        if self._swapping is None:
+            slots = [
+                slot for slot in self._slots.values() if slot.enabled and not slot.hot and not slot.silent
+            ]
+            empty = next((slot for slot in slots if slot.battery is None), None)
+            fullest = max((slot for slot in slots if slot.full), key=lambda slot: slot.soc_pct, default=None)
+            if empty is None or fullest is None or not self._power_on or "smoke" in self._faults:
+                self._swap_ms = self._next_swap(now_ms)
+                return
+            self._swapping, self._status, empty.door = (empty, fullest), "returning", "open"
+            self._swap_ms = now_ms + self._rng.randrange(10_000, 25_000)
+        elif self._status == "returning":
+            empty, fullest = self._swapping
+            empty.door, fullest.door, self._status = "closed", "open", "taking"
+            rest_pct = self._rng.uniform(8, 45)
+            empty.put_in(self._new_battery(), rest_pct, self._new_health(), self._air_c(now_ms) + 6)
+            self._swap_ms = now_ms + self._rng.randrange(6_000, 15_000)
+        else:
+            empty, fullest = self._swapping
+            fullest.door, self._status, self._swapping = "closed", "idle", None
+            fullest.take_out(self._air_c(now_ms) + 2)
+            order = f"{self._rng.getrandbits(48):012x}"
+            body = {"type": "swapped", "slot_in": empty.n, "slot_out": fullest.n, "order": order}
+            self._words.append(Say("event", body))
+            self._swap_ms = self._next_swap(now_ms)
+        self._now_changed = True
+
+    def _values(self) -> dict[str, Value]:
+        air_c = self._air_c(self._passed_ms)
+        return {
+            "status": self._status,
+            "enabled": True,
+            "charging_enabled": self._power_on,
+            "smoke": "smoke" in self._faults,
+            "mains_ok": True,
+            "flooded": False,
+            "service_door": "closed",
+            "cabinet_temp_c": round(air_c, 0),
+            "power_w": self._power_w(),
+            "energy_kwh": round(self._energy_kwh, 1),
+        }
+
+    def _report(self, now_ms: int) -> None:
+        if now_ms >= self._full_ms:
+            take = Reporter.all
+            self._full_ms = now_ms + FULL_REPORT_MS
+        elif now_ms >= self._beat_ms:
+            take = Reporter.beat
+        elif self._now_changed:
+            take = Reporter.changed
+        else:
+            return
+        self._now_changed = False
+        if now_ms >= self._beat_ms:
+            hot = any(slot.hot for slot in self._slots.values())
+            self._beat_ms = now_ms + (HOT_BEAT_MS if hot else BEAT_MS)
+        own: dict[str, Any] = take(self._own, self._values(), now_ms)
+        slots: list[dict[str, Any]] = []
+        for n, slot in self._slots.items():
+            if slot.silent:
+                continue
+            fields = take(self._parts[n], slot.values(), now_ms)
+            if fields:
+                slots.append({"n": n, **fields})
+        for first in range(0, max(1, len(slots)), SLOTS_PER_MESSAGE):
+            part = slots[first : first + SLOTS_PER_MESSAGE]
+            body = (own if first == 0 else {}) | ({"slots": part} if part else {})
+            if body:
+                self._words.append(Say("telemetry", body))
+
+    def _new_battery(self) -> str:
+        return f"BT{self._rng.randrange(10**9):09d}"
+
+    def _new_health(self) -> float:
+        return float(self._rng.randint(78, 100))
+
+
+BEHAVIOUR = SwapCabinet

@@ -148,8 +148,6 @@ class Connection:
     def _stop(self, abruptly: bool) -> None:
         self.state = State.STOPPED
         self.attempts += 1
-        if not self._wire.is_open:
-            return
         if abruptly:
             self._wire.give_up("stopped")
         else:
@@ -190,9 +188,8 @@ class Connection:
     def _dial_again(self, reason: str) -> None:
         self.state = State.WAITING
         wait_s = self._backoff.next_wait_s()
-        # The same failure again is not told again.
         level = logging.DEBUG if reason == self._told else self.options.log_level
-        self._told = reason
+        self._told = reason  # the same failure again is not told again
         logger.log(
             level, "MQTT connection %s: %s; trying again in %.1f s.", self.options.label, reason, wait_s,
             extra={"action": "mqtt_connect_again", "connection": self.options.label},

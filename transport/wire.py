@@ -70,9 +70,10 @@ class Wire:
 
     def leave(self) -> None:
         """Say DISCONNECT, then close."""
-        self._client.disconnect()
-        self.flush()
-        self.give_up("left")
+        if self._sock is not None:
+            self._client.disconnect()
+            self.flush()
+            self.give_up("left")
 
     def explain(self, reason: str) -> None:
         """What `on_lost` shall say instead of paho's words."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from domain.errors import BadSettings
-from tests.transport.conftest import BULK, Broker, StartStation, free_port
+from tests.transport.brokers import BULK, Broker, free_port
+from tests.transport.conftest import StartStation
 from tests.waiting import eventually
 from transport.bus import HubBus
 from transport.connection import Connection

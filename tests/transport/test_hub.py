@@ -7,7 +7,8 @@ from time import perf_counter
 
 import pytest
 
-from tests.transport.conftest import BULK, QUICK, Broker, StartHub, StartStation
+from tests.transport.brokers import BULK, QUICK, Broker
+from tests.transport.conftest import StartHub, StartStation
 from tests.waiting import eventually
 from transport.hub import HubLink
 from transport.inbox import Incoming

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
-from tests.transport.conftest import BULK, QUICK, Broker
+from tests.transport.brokers import BULK, QUICK, Broker
 from tests.waiting import eventually
 from transport.hub import HubLink
 from transport.lane import LaneOptions

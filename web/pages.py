@@ -80,11 +80,13 @@ def door_page(
     row = wording.Row.of(station, now_ms, en=False)
     row_en = wording.Row.of(station, now_ms, en=True)
     shown = said["kind"] if said else "safety" if row.state == "safety" else "idle"
+    place = [door.get("label"), station.get("address")]
+    place_en = [door.get("label_en") or place[0], station.get("address_en") or place[1]]
     return (
         _environment()
         .get_template("door.html")
         .render(
-            door=door, station=station, row=row, row_en=row_en, signed_in=signed_in, csrf=csrf, key=key,
+            place=" · ".join(filter(None, place)), place_en=" · ".join(filter(None, place_en)), door=door, station=station, row=row, row_en=row_en, signed_in=signed_in, csrf=csrf, key=key,
             verdict=said, verdicts=verdicts, phone=phone, relock_s=relock_s, now_ms=now_ms, shown=shown,
             night=wording.is_night(now_ms), second=wording.second,
         )

@@ -45,11 +45,11 @@ VERDICTS = {
     "denied": _verdict("现在不能进站", "请问站点工作人员", "You cannot enter now", "Please ask the staff"),
     "lock_offline": _verdict(
         "门锁暂时联系不上", "不是您的问题，请过一会儿再试",
-        "The lock can’t be reached", "Not your fault. Try again in a moment.",
+        "The lock cannot be reached", "Not your fault. Try again in a moment.",
     ),
     "hub_down": _verdict(
         "系统暂时开不了门", "不是您的问题，请过一会儿再试",
-        "Doors can’t be opened just now", "Not your fault. Try again in a moment.",
+        "Doors cannot be opened now", "Not your fault. Try again in a moment.",
     ),
     "not_signed_in": _verdict(
         "开门要先登录", "请向站点工作人员要一条登录链接",
@@ -111,9 +111,10 @@ def when(at_ms: int, now_ms: int, en: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One value with its age; `value` is None when it is unknown."""
+    """One value with its age, short for a table and in full; both are None when it is unknown."""
 
     value: str | None
+    full: str | None
     note: str
     as_of_ms: int | None
     valid_until_ms: int | None
@@ -175,9 +176,9 @@ def _fact(claim: Mapping[str, Any] | None, words: Any, now_ms: int, en: bool) ->
     if claim is None or claim.get("level") == "none":
         return None
     as_of_ms, valid_until_ms = moment_ms(claim.get("as_of")), moment_ms(claim.get("valid_until"))
-    value = words(claim, en)
+    value, full = words(claim, en)
     if valid_until_ms is not None and now_ms > valid_until_ms:
-        value = None
+        value = full = None
     if as_of_ms is None:
         note = "" if value is not None else "no data yet" if en else "还没有消息"
     elif value is None:
@@ -185,25 +186,27 @@ def _fact(claim: Mapping[str, Any] | None, words: Any, now_ms: int, en: bool) ->
         note = f"no data for {gone}" if en else f"{gone}没消息"
     else:
         note = age(now_ms - as_of_ms, en)
-    return Fact(value, note, as_of_ms, valid_until_ms)
+    return Fact(value, full, note, as_of_ms, valid_until_ms)
 
 
-def _seats(claim: Mapping[str, Any], en: bool) -> str | None:
+def _seats(claim: Mapping[str, Any], en: bool) -> tuple[str | None, str | None]:
     free, level = claim.get("free"), claim.get("level")
     if level == "unknown":
-        return None
+        return None, None
+    if free == 0 or (free is None and level == "full"):
+        return ("none", "no seats left") if en else ("没有", "没有空位")
     if free is None:
-        words = {"plenty": ("座位充足", "plenty"), "few": ("座位不多", "few left"), "full": ("没有", "none")}
-        return words[str(level)][en]
-    if free == 0:
-        return "none" if en else "没有"
-    return f"{free} seats" if en else f"{free} 座"
+        word = {"plenty": ("座位充足", "plenty of seats"), "few": ("座位不多", "few seats")}[str(level)][en]
+        return word, word
+    seats = f"{free} seat{'' if free == 1 else 's'}"
+    return (seats, seats) if en else (f"{free} 座", f"还有 {free} 座")
 
 
-def _batteries(claim: Mapping[str, Any], en: bool) -> str | None:
+def _batteries(claim: Mapping[str, Any], en: bool) -> tuple[str | None, str | None]:
     full = claim.get("full")
     if full is None:
-        return None
+        return None, None
     if full == 0:
-        return "none" if en else "暂无"
-    return f"{full} full" if en else f"{full} 块"
+        return ("none", "no full battery") if en else ("暂无", "暂无满电")
+    batteries = f"{full} full"
+    return (batteries, batteries) if en else (f"{full} 块", f"满电 {full} 块")

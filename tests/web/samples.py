@@ -103,7 +103,7 @@ def snapshot(*, staff: bool = False) -> dict[str, Any]:
             )  # fmt: skip
         stations[0]["door"] = "K7Q2"
     return {
-        "now": at(0), "version": 1, "counties": COUNTIES, "stations": stations,
+        "now": at(0), "version": 1, "counties": [dict(county) for county in COUNTIES], "stations": stations,
         "hub": {"ok": True, "seen": at(0)},
     }  # fmt: skip
 

@@ -1,0 +1,273 @@
+"""The life of one alert: pending, firing, clearing, resolved, as one device's facts decide at one moment.
+
+What is under way is kept in the device's `watch`: JSON-able entries under `part/code`, replaced and never
+altered. `s` is the stage, `since` when it began to be true, `due` when to look again, `r` that any new
+report makes it worth looking again, `on` whether the condition holds, `acted` whether its actions followed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from devices.state import SELF, DeviceState
+from domain.facts import Value
+from domain.ids import DeviceId
+from rules.alert_text import in_both
+from rules.conditions import Condition, ConditionFailed
+from rules.effects import Ask, Effect, OpenAlert, Reason, ResolveAlert
+from rules.sight import BoundRule, Plan
+
+RETRY_MS = 30_000
+"""When nothing can be decided at a deadline (facts too old, inhibited), look again after this."""
+CATCH_UP_MS = 5_000
+"""While old messages still come in, deadlines of everything but safety wait this long at a time."""
+
+PENDING: Final = "pending"
+FIRING: Final = "firing"
+CLEARING: Final = "clearing"
+UNSURE: Final = "unsure"
+WAITING: Final = "waiting"
+OPEN: Final = (FIRING, CLEARING)
+
+Entry = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Office:
+    """What all moments share: the version, the names of stations, and a count of failed conditions."""
+
+    version: int
+    station_names: Callable[[str], tuple[str, str]]
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def holds(self, code: str, condition: Condition, facts: Mapping[str, Value]) -> bool | None:
+        """The verdict; an expression that fails counts as unknown."""
+        try:
+            return condition.holds(facts)
+        except ConditionFailed:
+            self.errors[code] += 1
+            return None
+
+
+@dataclass(slots=True)
+class Moment:
+    """One device, now. `effects` collects what follows."""
+
+    office: Office
+    plan: Plan
+    device: DeviceId
+    state: DeviceState
+    now_ms: int
+    open_codes: Collection[str] = frozenset()
+    effects: list[Effect] = field(default_factory=list)
+
+    def entry(self, part: int, code: str) -> Entry | None:
+        """What is under way for a rule."""
+        found: Entry | None = self.state.watch.get(f"{part}/{code}")
+        return found
+
+    def is_open(self, part: int, code: str) -> bool:
+        """True while the alert of a rule is open."""
+        entry = self.state.watch.get(f"{part}/{code}")
+        return entry is not None and entry["s"] in OPEN
+
+    def judge(
+        self,
+        bound: BoundRule,
+        part: int,
+        *,
+        late: bool = True,
+        at_deadline: bool = False,
+        caught_up: bool = True,
+    ) -> None:
+        """Look at a rule again. `at_deadline`: time itself may prove that a condition held long enough."""
+        entry = self.entry(part, bound.rule.code)
+        if entry is not None and entry["s"] in OPEN:
+            self._judge_open(bound, part, entry)
+        elif bound.rule.when is not None:
+            if at_deadline and not caught_up and entry is not None and not bound.rule.safety:
+                self._put(part, bound, {**entry, "due": self.now_ms + CATCH_UP_MS})
+            else:
+                self._judge_quiet(bound, part, entry, late, at_deadline)
+
+    def _judge_quiet(
+        self, bound: BoundRule, part: int, entry: Entry | None, late: bool, at_deadline: bool
+    ) -> None:
+        rule, now_ms = bound.rule, self.now_ms
+        assert rule.when is not None
+        # A safety rule looks at late facts too, as they were together when the newest of them was true.
+        sight = bound.look(self.state, part, now_ms, late=late and rule.safety)
+        verdict = self.office.holds(rule.code, rule.when, sight.facts)
+        since_ms = entry["since"] if entry is not None and entry["s"] == PENDING else None
+        if verdict is None:
+            if entry is not None and since_ms is not None:
+                due_ms = since_ms + rule.for_ms
+                due_ms = due_ms if due_ms > now_ms else now_ms + RETRY_MS
+                self._put(part, bound, {**entry, "r": 1, "due": due_ms})
+            elif sight.stale:
+                self._put(part, bound, {"s": UNSURE, "r": 1})
+        elif not verdict:
+            if entry is not None:
+                del self.state.watch[f"{part}/{rule.code}"]
+            if since_ms is not None and rule.safety and sight.at_ms - since_ms >= rule.for_ms:
+                # By the device's own time it did hold long enough, though we learn of both ends late.
+                self.fire(bound, part, since_ms, sight.facts, act=False)
+        else:
+            begun_ms = min(sight.at_ms, now_ms) if since_ms is None else since_ms
+            held_ms = (now_ms if at_deadline else sight.at_ms) - begun_ms
+            if rule.for_ms and (since_ms is None or held_ms < rule.for_ms):
+                self._put(part, bound, {"s": PENDING, "since": begun_ms, "due": begun_ms + rule.for_ms})
+            elif any(code in self.open_codes for code in rule.inhibited_by):
+                self._put(part, bound, {"s": PENDING, "since": begun_ms, "due": now_ms + RETRY_MS})
+            else:
+                self.fire(bound, part, begun_ms, sight.facts, act=True, on=True)
+
+    def _judge_open(self, bound: BoundRule, part: int, entry: Entry) -> None:
+        rule, now_ms = bound.rule, self.now_ms
+        if rule.when is not None:
+            sight = bound.look(self.state, part, now_ms)
+            on = self.office.holds(rule.code, rule.when, sight.facts)
+            if on is not None and on != entry["on"]:
+                entry = self._put(part, bound, {**entry, "on": on})
+                if on:
+                    entry = self.again(bound, part, entry, sight.facts)
+        if rule.latch or rule.silent_ms is not None:
+            return
+        # Only what was true since it fired can end it: late good news is no news.
+        sight = bound.look(self.state, part, now_ms, newer_than_ms=entry["since"] - 1)
+        over = self._is_over(bound, sight.facts)
+        if over is None:
+            retry = {"due": now_ms + RETRY_MS} if entry["s"] == CLEARING else {}
+            self._put(part, bound, {**entry, "r": 1, **retry})
+        elif not over:
+            if entry["s"] == CLEARING:
+                self.again(bound, part, entry, sight.facts)
+            elif "r" in entry:
+                self._put(part, bound, _without(entry, "r"))
+        elif rule.clear_for_ms and entry["s"] == FIRING:
+            over_ms = min(sight.at_ms, now_ms)
+            due_ms = over_ms + rule.clear_for_ms
+            self._put(part, bound, {**entry, "s": CLEARING, "over": over_ms, "due": due_ms})
+        elif not rule.clear_for_ms or now_ms - entry["over"] >= rule.clear_for_ms:
+            self.resolve(part, rule.code, "cleared")
+
+    def _is_over(self, bound: BoundRule, facts: Mapping[str, Value]) -> bool | None:
+        rule = bound.rule
+        if rule.clear is not None:
+            return self.office.holds(rule.code, rule.clear, facts)
+        if rule.when is None:
+            return None
+        on = self.office.holds(rule.code, rule.when, facts)
+        return None if on is None else not on
+
+    def silence(self, bound: BoundRule, heard_ms: int | None, floor_ms: int) -> None:
+        """Fire when the device has said nothing for too long, while its speaker (if another) talked."""
+        rule, seen_ms = bound.rule, self.state.seen_ms
+        entry = self.entry(SELF, rule.code)
+        if seen_ms is None or rule.silent_ms is None or (entry is not None and entry["s"] in OPEN):
+            return
+        quiet_since = max(seen_ms, floor_ms)
+        reference = self.now_ms if heard_ms is None else heard_ms
+        inhibited = any(code in self.open_codes for code in rule.inhibited_by)
+        if inhibited or reference - quiet_since < rule.silent_ms:
+            if self.now_ms - quiet_since >= rule.silent_ms:
+                self._put(SELF, bound, {"s": WAITING, "seen": seen_ms, "due": self.now_ms + RETRY_MS})
+            return
+        facts: dict[str, Value] = {"min": (self.now_ms - seen_ms) // 60_000}
+        self.fire(bound, SELF, quiet_since + rule.silent_ms, facts, act=True, seen_ms=seen_ms)
+
+    def heard(self) -> None:
+        """The device spoke: its silence is over."""
+        for bound in self.plan.silent:
+            entry = self.entry(SELF, bound.rule.code)
+            if entry is None or self.state.seen_ms is None or self.state.seen_ms <= entry.get("seen", 0):
+                continue
+            if entry["s"] in OPEN:
+                self.resolve(SELF, bound.rule.code, "cleared")
+            else:
+                del self.state.watch[f"0/{bound.rule.code}"]
+
+    def fire(
+        self,
+        bound: BoundRule,
+        part: int,
+        happened_ms: int,
+        facts: Mapping[str, Value],
+        *,
+        act: bool,
+        on: bool = False,
+        seen_ms: int | None = None,
+    ) -> None:
+        """Open the alert. Without `act` newer facts deny it: people hear of it, nothing is done."""
+        entry: Entry = {"s": FIRING, "since": happened_ms, "on": on, "acted": act}
+        if seen_ms is not None:
+            entry["seen"] = seen_ms
+        elif not on:
+            entry["r"] = 1
+        self._put(part, bound, entry)
+        self.effects.append(self._alert(bound, part, happened_ms, facts, act=act))
+        if act:
+            self._ask(bound, part)
+
+    def again(self, bound: BoundRule, part: int, entry: Entry, facts: Mapping[str, Value]) -> Entry:
+        """It is true again while its alert is open: a flap, or what a late event could not ask for."""
+        if entry["s"] == CLEARING or not entry["acted"]:
+            self.effects.append(self._alert(bound, part, entry["since"], facts, act=True))
+        self._ask(bound, part)
+        kept = _without(entry, "due", "over", "r")
+        return self._put(part, bound, {**kept, "s": FIRING, "on": True, "acted": True})
+
+    def resolve(self, part: int, code: str, reason: Reason) -> None:
+        """End the alert."""
+        del self.state.watch[f"{part}/{code}"]
+        self.effects.append(ResolveAlert(self.device, part, code, self.now_ms, reason))
+
+    def _put(self, part: int, bound: BoundRule, entry: Entry) -> Entry:
+        self.state.watch[f"{part}/{bound.rule.code}"] = entry
+        return entry
+
+    def _ask(self, bound: BoundRule, part: int) -> None:
+        for action in bound.rule.actions:
+            args = dict(action.args)
+            if action.part_arg is not None:
+                args[action.part_arg] = part
+            judged = part if action.part_arg is not None else SELF
+            who = action.role or self.device
+            self.effects.append(Ask(who, judged, action.command, bound.rule.code, args))
+
+    def _alert(
+        self, bound: BoundRule, part: int, happened_ms: int, facts: Mapping[str, Value], *, act: bool
+    ) -> OpenAlert:
+        rule, plan = bound.rule, self.plan
+        gone_s = max(0, self.now_ms - happened_ms) // 1000
+        zh, en = in_both(
+            rule.text_zh,
+            rule.text_en,
+            {"min": gone_s // 60, "sec": gone_s, **facts, "slot": part},
+            stations=self.office.station_names(self.device.station),
+            devices=(f"{plan.title_zh} {self.device.n}", f"{plan.title_en} {self.device.n}"),
+            happened_ms=happened_ms,
+            learned_ms=self.now_ms if rule.silent_ms is None else happened_ms,
+        )
+        return OpenAlert(
+            device=self.device,
+            part=part,
+            code=rule.code,
+            severity=rule.severity,
+            safety=rule.safety,
+            latch=rule.latch,
+            refuse_entry=rule.refuse_entry and act,
+            happened_ms=happened_ms,
+            learned_ms=self.now_ms,
+            values=dict(facts),
+            rulebook_version=self.office.version,
+            text_zh=zh,
+            text_en=en,
+        )
+
+
+def _without(entry: Entry, *names: str) -> Entry:
+    return {name: value for name, value in entry.items() if name not in names}

@@ -1,0 +1,65 @@
+"""What the rules want to happen, as data; the gateway commits it and then makes it so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from domain.facts import Value
+from domain.ids import DeviceId
+
+Severity = Literal["emergency", "major", "minor", "info"]
+Reason = Literal["cleared", "rule_removed", "reset"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """Something is wrong.
+
+    `happened_ms` is when it was true, `learned_ms` when the hub got to know. The same alert may be asked
+    for again while it is open: then it flapped, or `refuse_entry` has become true since.
+    """
+
+    device: DeviceId
+    part: int
+    code: str
+    severity: Severity
+    safety: bool
+    latch: bool
+    refuse_entry: bool
+    happened_ms: int
+    learned_ms: int
+    values: Mapping[str, Value]
+    rulebook_version: int
+    text_zh: str
+    text_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveAlert:
+    """It is over: the facts say so, its rule went, or a person reset it."""
+
+    device: DeviceId
+    part: int
+    code: str
+    at_ms: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Something that must become true; it is asked again until the command's `holds` says so.
+
+    `device` is a device, or the name of a role (`door`): then all devices of that role at the station.
+    `part` tells on whose facts `holds` is to be judged (0 = the device itself).
+    """
+
+    device: DeviceId | str
+    part: int
+    command: str
+    code: str
+    args: Mapping[str, int] = field(default_factory=dict)
+
+
+Effect = OpenAlert | ResolveAlert | Ask

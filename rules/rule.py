@@ -1,0 +1,93 @@
+"""One rule: what it watches for, how urgent that is, what is to be done and what people are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from devices.kind import Kind
+from domain.facts import Value
+from rules.conditions import Condition
+from rules.effects import Severity
+
+STATION = "station"
+"""The kind of a rule over a whole station: it sees what devices export by role."""
+ANY_KIND = "any"
+"""The kind of a rule that holds for every device."""
+CLOCK_FAULT = "clock_fault"
+"""A fact of every device: its clock cannot be used."""
+
+LEVEL_ZH: Mapping[Severity, str] = {"emergency": "紧急", "major": "严重", "minor": "一般", "info": "提示"}
+LEVEL_EN: Mapping[Severity, str] = {
+    "emergency": "Emergency",
+    "major": "Major",
+    "minor": "Minor",
+    "info": "Notice",
+}
+
+# A rule may cut, disable and release. Locking, letting in and ending a release are for people.
+NEVER_BY_RULE = frozenset({"lockdown", "lock", "resume", "unlock"})
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A command that must become true, for the device itself (`role` None) or for a role of its station."""
+
+    command: str
+    role: str | None = None
+    args: Mapping[str, int] = field(default_factory=dict)
+    part_arg: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One moment of a case: fields that are reported, or an event, `at_ms` after its begin."""
+
+    at_ms: int
+    fields: Mapping[str, Value]
+    event: str | None
+    heard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What must come of a short story: `must_fire`, `must_not` or `must_clear`."""
+
+    wanted: str
+    steps: tuple[Step, ...]
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """`in_part`: it is judged for each part by itself. Durations are milliseconds."""
+
+    code: str
+    kind: str
+    severity: Severity
+    text_zh: str
+    text_en: str
+    line: int
+    in_part: bool = False
+    when: Condition | None = None
+    event: str | None = None
+    silent_ms: int | None = None
+    for_ms: int = 0
+    clear: Condition | None = None
+    clear_for_ms: int = 0
+    latch: bool = False
+    safety: bool = False
+    refuse_entry: bool = False
+    inhibited_by: tuple[str, ...] = ()
+    actions: tuple[Action, ...] = ()
+    cases: tuple[Case, ...] = ()
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The facts whose change makes it worth looking again."""
+        return frozenset((self.when.reads if self.when else ()) + (self.clear.reads if self.clear else ()))
+
+    def is_for(self, kind: Kind | str) -> bool:
+        """True when devices of this kind (or the station itself) are watched by it."""
+        name = kind if isinstance(kind, str) else kind.name
+        return self.kind == name or (self.kind == ANY_KIND and name != STATION)

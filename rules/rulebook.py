@@ -1,0 +1,109 @@
+"""The rulebook: YAML that a county clerk can read, checked as a whole before any of it is used."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from devices.kind import Kind
+from devices.registry import kinds as all_kinds
+from rules.cases import failures
+from rules.rule import STATION, Rule
+from rules.rule_text import read_rule
+from rules.rule_words import Words
+from rules.yaml_text import Complaints, Items, Table, read
+
+MAX_RULES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """Rules of one version; `sha` is the SHA-256 of the text in hex."""
+
+    rules: tuple[Rule, ...]
+    version: int
+    sha: str
+    kinds: Mapping[str, Kind]
+    name: str = "rulebook.yaml"
+
+    def for_kind(self, kind: str) -> tuple[Rule, ...]:
+        """The rules that watch devices of this kind, in the order of the file."""
+        return tuple(rule for rule in self.rules if rule.is_for(kind))
+
+    @property
+    def station_rules(self) -> tuple[Rule, ...]:
+        """The rules over a whole station."""
+        return self.for_kind(STATION)
+
+    def find(self, code: str) -> Rule | None:
+        """The rule of this code."""
+        return next((rule for rule in self.rules if rule.code == code), None)
+
+    def check_cases(self) -> tuple[str, ...]:
+        """Run the cases that stand beside the rules; a sentence with its line for each that fails."""
+        found = [one for rule in self.rules for one in failures(rule, self)]
+        return tuple(f"{self.name}:{line}: {said}" for line, said in found)
+
+
+def load_rulebook(
+    text: str, *, version: int, name: str = "rulebook.yaml", kinds: Mapping[str, Kind] | None = None
+) -> Rulebook:
+    """Read and check a rulebook; raise BadRulebook with `file:line: field: what is wrong` for each."""
+    known = all_kinds() if kinds is None else kinds
+    complaints = Complaints(name)
+    document = read(text, complaints)
+    complaints.stop_if_any()
+    rules: list[Rule] = []
+    if not isinstance(document, Table) or not isinstance(document.entries.get("rules"), Items):
+        complaints.add(1, "rules", "is missing: a rulebook is `rules:` with a list of rules")
+        complaints.stop_if_any()
+    assert isinstance(document, Table)
+    for other in document.entries:
+        if other != "rules":
+            complaints.add(document.lines[other], other, "unknown field; a rulebook has only rules")
+    listed = document.entries["rules"]
+    assert isinstance(listed, Items)
+    if len(listed.items) > MAX_RULES:
+        complaints.add(listed.line, "rules", f"are {len(listed.items)}; at most {MAX_RULES} are taken")
+        complaints.stop_if_any()
+    words = Words(known, complaints)
+    for node in listed:
+        if not isinstance(node, Table):
+            complaints.add(node.line, node.path, "must be a rule: code, kind, …")
+            continue
+        rule = read_rule(words, node)
+        if rule is not None:
+            rules.append(rule)
+    _check_codes(rules, complaints)
+    complaints.stop_if_any()
+    return Rulebook(tuple(rules), version, hashlib.sha256(text.encode()).hexdigest(), known, name)
+
+
+def _check_codes(rules: list[Rule], complaints: Complaints) -> None:
+    lines: dict[str, int] = {}
+    for rule in rules:
+        if rule.code in lines:
+            said = f"is there twice (first in line {lines[rule.code]})"
+            complaints.add(rule.line, f"{rule.code}.code", said)
+        lines.setdefault(rule.code, rule.line)
+    if complaints.found:
+        return
+    above = {rule.code: rule.inhibited_by for rule in rules}
+    for rule in rules:
+        for code in rule.inhibited_by:
+            if code not in above:
+                complaints.add(rule.line, f"{rule.code}.inhibited_by", f"there is no rule {code!r}")
+        if _reaches(rule.code, rule.code, above, set()):
+            complaints.add(rule.line, f"{rule.code}.inhibited_by", "goes round in a circle")
+
+
+def _reaches(code: str, wanted: str, above: Mapping[str, tuple[str, ...]], seen: set[str]) -> bool:
+    for one in above.get(code, ()):
+        if one == wanted:
+            return True
+        if one not in seen:
+            seen.add(one)
+            if _reaches(one, wanted, above, seen):
+                return True
+    return False

@@ -1,0 +1,149 @@
+"""What a rule can see of a device at a moment: only facts that are fresh enough to count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from devices.kind import Kind
+from devices.state import SELF, DeviceState
+from domain.facts import Value
+from rules.rule import CLOCK_FAULT, STATION, Rule
+
+if TYPE_CHECKING:
+    from rules.rulebook import Rulebook
+
+DAY_MS = 24 * 3_600_000
+
+
+class Sight(NamedTuple):
+    """`at_ms` is the age of the newest fact, `stale` that something was left out for its age."""
+
+    facts: dict[str, Value]
+    at_ms: int
+    stale: bool
+
+
+class _Look(NamedTuple):
+    name: str
+    mark: str
+    fresh_ms: int
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BoundRule:
+    """A rule, and where the facts that it reads are found in a device of one kind."""
+
+    rule: Rule
+    looks: tuple[_Look, ...]
+
+    def look(
+        self, state: DeviceState, part: int, now_ms: int, *, late: bool = False, newer_than_ms: int = -1
+    ) -> Sight:
+        """What is known now. With `late`, what was known when the newest of the facts was true."""
+        known: dict[str, Value] = {}
+        ages: list[tuple[str, int, int]] = []
+        newest, narrowest, stale = -1, now_ms, False
+        own = state.parts[SELF]
+        inner = state.parts.get(part) if part else own
+        for name, mark_name, fresh_ms, from_own in self.looks:
+            facts = own if from_own else inner
+            if facts is None:
+                continue
+            value = facts.values.get(name) if name != CLOCK_FAULT else state.clock_fault
+            if value is None:
+                continue
+            if fresh_ms:
+                mark = facts.marks.get(mark_name)
+                if mark is None:
+                    continue
+                at_ms = mark.at_ms
+                if at_ms <= newer_than_ms:
+                    stale = True
+                    continue
+                newest = max(newest, at_ms)
+                narrowest = min(narrowest, at_ms + fresh_ms)
+                ages.append((name, at_ms, fresh_ms))
+            known[name] = value
+        newest = min(newest, now_ms) if ages else now_ms
+        reference = newest if late and newest > now_ms - DAY_MS else now_ms
+        if narrowest < reference:
+            for name, at_ms, fresh_ms in ages:
+                if at_ms + fresh_ms < reference:
+                    stale = True
+                    del known[name]
+        return Sight(known, newest, stale)
+
+    def newer(self, state: DeviceState, part: int, than_ms: int, now_ms: int) -> Sight:
+        """What was said after a moment, however long ago that is."""
+        facts: dict[str, Value] = {}
+        newest = than_ms
+        own = state.parts[SELF]
+        inner = state.parts.get(part) if part else own
+        for name, mark_name, fresh_ms, from_own in self.looks:
+            source = own if from_own else inner
+            mark = source.marks.get(mark_name) if source is not None and fresh_ms else None
+            if source is None or mark is None or mark.at_ms <= than_ms:
+                continue
+            value = source.values.get(name)
+            if value is not None:
+                facts[name] = value
+                newest = max(newest, mark.at_ms)
+        return Sight(facts, min(newest, now_ms), False)
+
+
+@dataclass(slots=True)
+class Plan:
+    """The rules of one kind, by what makes it worth looking at them."""
+
+    by_code: dict[str, BoundRule] = field(default_factory=dict)
+    own: dict[str, tuple[BoundRule, ...]] = field(default_factory=dict)
+    inner: dict[str, tuple[BoundRule, ...]] = field(default_factory=dict)
+    inner_by_own: dict[str, tuple[BoundRule, ...]] = field(default_factory=dict)
+    events: dict[str, tuple[BoundRule, ...]] = field(default_factory=dict)
+    silent: tuple[BoundRule, ...] = ()
+    title_zh: str = ""
+    title_en: str = ""
+    variables: frozenset[str] = frozenset()
+
+
+def plan_for(kind: str, rulebook: Rulebook) -> Plan | None:
+    """The plan of a kind; None when no rule watches it."""
+    rules = rulebook.for_kind(kind)
+    if not rules:
+        return None
+    known = rulebook.kinds.get(kind)
+    plan = Plan(title_zh="驿站", title_en="Station")
+    if known is not None:
+        plan.title_zh, plan.title_en = known.title_zh, known.title_en
+        plan.variables = frozenset(known.variables(True))
+    for rule in rules:
+        bound = BoundRule(rule, tuple(_find(name, rule, known) for name in sorted(rule.reads)))
+        plan.by_code[rule.code] = bound
+        for look in bound.looks:
+            if not rule.in_part:
+                index = plan.own
+            else:
+                index = plan.inner_by_own if look.own else plan.inner
+            index[look.name] = (*index.get(look.name, ()), bound)
+        if rule.event is not None:
+            plan.events[rule.event] = (*plan.events.get(rule.event, ()), bound)
+        if rule.silent_ms is not None:
+            plan.silent = (*plan.silent, bound)
+    return plan
+
+
+def _find(name: str, rule: Rule, kind: Kind | None) -> _Look:
+    # Freshness 0: the caller vouches for it (facts of a station come with their own end).
+    if name == CLOCK_FAULT or rule.kind == STATION or kind is None:
+        return _Look(name, name, 0, True)
+    sources: Mapping[str, str] = {}
+    in_part = rule.in_part and kind.parts is not None
+    if in_part and kind.parts is not None:
+        sources = {one.name: one.source for one in kind.parts.derived}
+        in_part = name in kind.part_metrics or name in sources
+    if not in_part:
+        sources = {one.name: one.source for one in kind.derived}
+    return _Look(name, sources.get(name, name), kind.fresh_s(name, in_part) * 1000, not in_part)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 
-from gateway.fleet import AlertKey
 from devices.state import SELF
 from domain.ids import DeviceId
+from gateway.fleet import AlertKey
 from gateway.overlay import Ended, Opened, Overlay, Wanted
 from rules.effects import Effect, OpenAlert, ResolveAlert
 
@@ -31,6 +31,11 @@ def new_id(now_ms: int) -> str:
 
 def _open(overlay: Overlay, effect: OpenAlert, adcode: str) -> None:
     key = AlertKey(effect.device, effect.part, effect.code)
+    known = overlay.opened.get(key)
+    if known is not None:
+        if effect.refuse_entry and not known.effect.refuse_entry:
+            overlay.opened[key] = known._replace(effect=effect)
+        return
     if overlay.alert_is_open(key):
         id_ = overlay.alert_id(key) or ""
         overlay.repeated.append(Opened(id_, effect, effect.device.station, adcode))

@@ -9,7 +9,7 @@ from domain.envelope import Envelope
 from domain.errors import BadMessage
 from domain.facts import Mark
 from domain.ids import DeviceId
-from gateway.fleet import Boot, Speaker
+from gateway.fleet import Boot, LinkState, Speaker
 from gateway.overlay import Overlay
 
 KEPT_MS = 30 * 86_400_000
@@ -24,16 +24,20 @@ class Timed(NamedTuple):
 
 
 def boot_of(overlay: Overlay, speaker_id: DeviceId, envelope: Envelope, received_ms: int) -> Boot:
-    """The boot of a message, to change. An unannounced one is current only if it is newer than the current."""
+    """The boot of a message, to change. An unannounced one is current only if it is the newest."""
     boot = overlay.boot_for_change(speaker_id, envelope.boot)
     if boot is not None:
         return boot
     speaker = overlay.speaker_for_change(speaker_id)
     at_ms = envelope.ts_ms if envelope.ts_ms is not None else received_ms
-    if KEPT_MS < received_ms - at_ms and envelope.ts_ms is not None and envelope.ts_ms >= 10**11:
+    if received_ms - at_ms > KEPT_MS and envelope.ts_ms is not None and envelope.ts_ms >= 10**11:
         days = (received_ms - at_ms) // 86_400_000
         raise BadMessage(
-            "boot_too_old", "boot", f"is unknown and its messages are {days} days old", boot=envelope.boot, seq=envelope.seq
+            "boot_too_old",
+            "boot",
+            f"is unknown and its messages are {days} days old",
+            boot=envelope.boot,
+            seq=envelope.seq,
         )
     at_ms = min(at_ms, received_ms)
     current = _current(overlay, speaker)
@@ -56,7 +60,13 @@ def hear_link(overlay: Overlay, speaker_id: DeviceId, word: LinkWord, received_m
         newer = current is None or since_ms > current.since_ms
         if not link.online or not newer:
             if boot is None:
-                _begin(overlay, speaker, link.boot, min(since_ms, (current.since_ms if current else since_ms) - 1), False)
+                _begin(
+                    overlay,
+                    speaker,
+                    link.boot,
+                    min(since_ms, (current.since_ms if current else since_ms) - 1),
+                    False,
+                )
             return False
         if boot is None:
             boot = _begin(overlay, speaker, link.boot, since_ms, True)
@@ -72,7 +82,7 @@ def hear_link(overlay: Overlay, speaker_id: DeviceId, word: LinkWord, received_m
         boot.seen_ms = max(boot.seen_ms, received_ms)
     if link.conn < speaker.conn:
         return False
-    state = "online" if link.online else "offline"
+    state: LinkState = "online" if link.online else "offline"
     if link.conn == speaker.conn and (state == speaker.link or speaker.link == "offline"):
         return False
     changed = state != speaker.link

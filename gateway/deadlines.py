@@ -31,7 +31,7 @@ class Deadlines:
 
     def take_due(self, now_ms: int, at_most: int) -> list[DeviceId]:
         """Devices whose deadline has come; each must be given its next one, or has none."""
-        due = []
+        due: list[DeviceId] = []
         while len(due) < at_most:
             self._drop_stale()
             if not self._heap or self._heap[0][0] > now_ms:

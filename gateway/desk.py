@@ -1,4 +1,4 @@
-"""The only one that tells devices what to do: claims command rows, asks for nonces, signs, watches the end."""
+"""The only one that tells devices what to do: claims rows, asks for nonces, signs, watches the end."""
 
 from __future__ import annotations
 
@@ -108,11 +108,15 @@ class Desk:
             self._claim_at_s = now_s + LOOK_EVERY_S
         self._handshakes.settle(committed.steps, now_s)
         self._wishes.take(work.wishes)
-        self._wishes.forget(step.id for step, counted in committed.steps if counted and step.to_state in ("done", "failed"))
+        self._wishes.forget(
+            step.id for step, counted in committed.steps if counted and step.to_state in ("done", "failed")
+        )
         if work.wishes:
             self.look_soon()
         for row in committed.claimed:
-            self._handshakes.begin(self._handshake(row, now_s if row.must_hold else now_s - row.age_ms / 1000))
+            self._handshakes.begin(
+                self._handshake(row, now_s if row.must_hold else now_s - row.age_ms / 1000)
+            )
         self._hint(committed.claimed, committed.steps)
 
     def send(self) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
-from devices.kind import Export, Kind
+from devices.kind import Kind
 from devices.state import DeviceState
 from domain.facts import StationFact
-from domain.ids import DeviceId
+from domain.ids import DeviceId, edge_box
 from domain.watermark import Watermark
+
+LinkState = Literal["online", "offline", "unknown"]
 
 
 class Member(NamedTuple):
@@ -43,7 +44,7 @@ class Speaker:
 
     id: DeviceId
     adcode: str
-    link: str = "unknown"
+    link: LinkState = "unknown"
     link_changed_ms: int = 0
     conn: int = -1
     boot: str | None = None
@@ -91,10 +92,10 @@ class StationRecord:
 
     id: str
     adcode: str
+    names: tuple[str, str]
+    """Chinese and English."""
     members: list[Member] = field(default_factory=list)
     facts: dict[str, dict[str, StationFact]] = field(default_factory=dict)
-    lockdown: dict[str, Any] | None = None
-    links: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -108,6 +109,7 @@ class Fleet:
     open_alerts: dict[AlertKey, OpenAlertNote] = field(default_factory=dict)
     alerts_of: dict[str, set[AlertKey]] = field(default_factory=dict)
     refresh_at_ms: dict[DeviceId, int] = field(default_factory=dict)
+    registry_version: int = 0
 
     def open_codes(self, station: str) -> frozenset[str]:
         """Codes of the station-level alerts that are open, for inhibition."""
@@ -123,6 +125,15 @@ class Fleet:
             return []
         return [m for m in record.members if any(e.role == role for e in m.kind.exports)]
 
+    def names(self, station: str) -> tuple[str, str]:
+        """Chinese and English name of a station, for alert texts."""
+        record = self.stations.get(station)
+        return record.names if record is not None else (station, station)
+
+    def station_devices(self) -> list[DeviceId]:
+        """The pseudo-device of each station, on which station rules keep their notes."""
+        return [edge_box(station) for station in self.stations]
+
     def note_opened(self, key: AlertKey, note: OpenAlertNote) -> None:
         """Remember an alert row that is open."""
         self.open_alerts[key] = note
@@ -134,8 +145,3 @@ class Fleet:
         keys = self.alerts_of.get(key.device.station)
         if keys is not None:
             keys.discard(key)
-
-
-def exports_by_role(members: Iterable[Member]) -> list[tuple[Member, Export]]:
-    """Every export of these devices, in the order of the devices."""
-    return [(member, export) for member in members for export in member.kind.exports]

@@ -120,9 +120,7 @@ class Handshakes:
         steps = []
         for h in self._by_id.values():
             age_s = now_s - h.requested_s
-            if h.must_hold and (
-                age_s > FINAL_AFTER_S or (h.state == "preparing" and age_s > NONCE_WITHIN_S)
-            ):
+            if h.must_hold and (age_s > FINAL_AFTER_S or (h.state == "preparing" and age_s > NONCE_WITHIN_S)):
                 steps.append(Step(h.id, _UNDER_WAY, AGAIN, "not_confirmed"))
             elif h.state == "preparing" and age_s > NONCE_WITHIN_S:
                 steps.append(Step(h.id, ("preparing",), "no_answer", "no_nonce"))
@@ -179,7 +177,10 @@ class Handshakes:
         if not self._by_id:
             return None
         return min(
-            h.send_at_s if h.state in ("preparing", "sent") else h.requested_s + FINAL_AFTER_S if h.state == "accepted"
+            h.send_at_s
+            if h.state in ("preparing", "sent")
+            else h.requested_s + FINAL_AFTER_S
+            if h.state == "accepted"
             else h.done_s + DOOR_WITHIN_S
             for h in self._by_id.values()
         )
@@ -206,7 +207,11 @@ class Handshakes:
             return [Step(h.id, ("sent",), "accepted")]
         if reply.state == "done":
             # What must hold is done when the facts show it, not when the device says so.
-            return [Step(h.id, ("sent",), "accepted")] if h.must_hold else [Step(h.id, _OPEN_BEFORE_DONE, "done")]
+            return (
+                [Step(h.id, ("sent",), "accepted")]
+                if h.must_hold
+                else [Step(h.id, _OPEN_BEFORE_DONE, "done")]
+            )
         if reply.state == "rejected":
             to_state = AGAIN if h.must_hold else "rejected"
             return [Step(h.id, _UNDER_WAY, to_state, reply.reason or "device")]

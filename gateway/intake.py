@@ -12,7 +12,7 @@ from domain.clock_offset import least_offset, time_of
 from domain.envelope import Envelope, read_envelope
 from domain.errors import BadMessage
 from domain.facts import Mark
-from domain.ids import DeviceId
+from domain.ids import SPEAKER_KIND, DeviceId
 from domain.json_input import MAX_BYTES, parse_object
 from gateway.alerts import take_effects
 from gateway.boots import Timed, boot_of, hear_link
@@ -41,7 +41,9 @@ class Intake:
         try:
             topic = topics.parse(incoming.topic)
             if len(incoming.payload) > MAX_BYTES:
-                raise BadMessage("too_large", "", f"is {len(incoming.payload)} bytes long; at most {MAX_BYTES} are taken")
+                raise BadMessage(
+                    "too_large", "", f"is {len(incoming.payload)} bytes long; at most {MAX_BYTES} are taken"
+                )
             if topic.leaf == "telemetry":
                 self._telemetry(overlay, incoming, self._member(topic), caught_up)
             elif topic.leaf == "event":
@@ -82,14 +84,18 @@ class Intake:
             device = topic.device
             if device.station not in self.fleet.stations:
                 raise BadMessage("unknown_station", "topic.station", f"{device.station} is not registered")
-            raise BadMessage("unknown_device", "topic", f"{device.short} is not registered at {device.station}")
+            raise BadMessage(
+                "unknown_device", "topic", f"{device.short} is not registered at {device.station}"
+            )
         self._same_division(topic, member.adcode)
         return member
 
     def _speaker(self, topic: topics.Topic) -> DeviceId:
         speaker = self.fleet.speakers.get(topic.device)
         if speaker is None:
-            raise BadMessage("unknown_speaker", "topic", f"{topic.device.short} holds no credential of its own")
+            raise BadMessage(
+                "unknown_speaker", "topic", f"{topic.device.short} holds no credential of its own"
+            )
         self._same_division(topic, speaker.adcode)
         return speaker.id
 
@@ -114,12 +120,14 @@ class Intake:
                 received_ms=incoming.received_ms,
                 fields=reading.fields,
                 parts=reading.parts,
-                extra=reading.extra or None,
+                extra=reading.extra,
             )
         )
         self._fold(overlay, incoming, member, reading, timed)
 
-    def _fold(self, overlay: Overlay, incoming: Incoming, member: Member, reading: Reading, timed: Timed) -> None:
+    def _fold(
+        self, overlay: Overlay, incoming: Incoming, member: Member, reading: Reading, timed: Timed
+    ) -> None:
         device = member.device
         state = overlay.state_for_change(device)
         state.seen_ms = incoming.received_ms
@@ -133,12 +141,23 @@ class Intake:
         timed = self._place(overlay, incoming, member.speaker, happening.envelope, caught_up)
         if timed is None:
             return
-        self._keep_event(overlay, incoming, member, happening.envelope, timed, happening.type, happening.part, happening.body)
+        self._keep_event(
+            overlay,
+            incoming,
+            member,
+            happening.envelope,
+            timed,
+            happening.type,
+            happening.part,
+            happening.body,
+        )
         device = member.device
         state = overlay.state_for_change(device)
         state.seen_ms = incoming.received_ms
         origin = self.fleet.states.get(device)
-        own, parts = (happening.fields, {}) if happening.part == SELF else ({}, {happening.part: happening.fields})
+        own, parts = (
+            (happening.fields, {}) if happening.part == SELF else ({}, {happening.part: happening.fields})
+        )
         changes = apply(member.kind, state, origin, own, parts, timed.mark)
         # The event first: its alert says what happened, the facts then only confirm it.
         watcher = self._rules.watcher
@@ -199,6 +218,9 @@ class Intake:
     ) -> Timed | None:
         """Where the message stands in the speaker's sequence and in time; None if it was seen before."""
         boot = boot_of(overlay, speaker, envelope, incoming.received_ms)
+        box = self.fleet.states.get(speaker)
+        if box is not None and box.watch and speaker.kind == SPEAKER_KIND:
+            overlay.heard.add(speaker.station)
         key = (speaker, envelope.boot)
         seqs = overlay.seqs.get(key)
         if seqs is None:
@@ -240,8 +262,15 @@ class Intake:
                 effects = watcher.reading(device, state, part, names, now_ms, codes)
                 take_effects(overlay, device, effects, member.adcode)
             overlay.look_again.add(device)
-        elif self.fleet.refresh_at_ms.get(device, 0) <= now_ms:
-            overlay.exports.add(device)
+        else:
+            if self.fleet.refresh_at_ms.get(device, 0) <= now_ms:
+                overlay.exports.add(device)
+            state = overlay.state(device)
+            if state.watch:
+                # Nothing new, but a deadline may have come, or a silence ended.
+                effects = watcher.reading(device, state, SELF, (), now_ms, overlay.open_codes(device.station))
+                take_effects(overlay, device, effects, member.adcode)
+                overlay.look_again.add(device)
         if changes.stale:
             state = overlay.state(device)
             for part, fields in changes.stale:
@@ -263,4 +292,3 @@ class Intake:
                         return
                     boot.watermark.add(bad.seq, None if boot.watermark.upto < 0 else 0)
         overlay.put_aside(incoming, bad, station)
-

@@ -61,6 +61,14 @@ class Markers:
         if progress.since_ms is None:
             progress.since_ms = sent_ms
 
+    def lost(self, lane: str) -> None:
+        """The lane has no connection: what comes after is not known to be all there is."""
+        self.lanes[lane].since_ms = None
+
+    def caught_up(self, lane: str) -> bool:
+        """True while the lane's markers come back in time."""
+        return self.lanes[lane].since_ms is not None
+
     @property
     def floor_ms(self) -> int | None:
         """Since when all lanes have been caught up; None while one has not."""

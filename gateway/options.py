@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
-    """`shard` is the row that it owns; `holder` is how a successor names it. `channels` get a notice per alert."""
+    """`shard` is the row that it owns; `holder` is its name for a successor; each of `channels` is told."""
 
     shard: int = 0
     holder: str = field(default_factory=lambda: f"process {os.getpid()}")

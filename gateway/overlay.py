@@ -13,7 +13,7 @@ from domain.ids import DeviceId
 from gateway.fleet import AlertKey, Boot, Fleet, OpenAlertNote, Speaker
 from rules.effects import Ask, OpenAlert
 from storage.events import EventRow
-from storage.quarantine import QuarantineRow
+from storage.quarantine import BadRow
 from storage.series import SeriesRow
 from transport.inbox import Incoming
 
@@ -64,7 +64,7 @@ class Overlay:
     states: dict[DeviceId, DeviceState] = field(default_factory=dict)
     series: dict[str, list[SeriesRow]] = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)
-    quarantine: list[QuarantineRow] = field(default_factory=list)
+    quarantine: list[BadRow] = field(default_factory=list)
     opened: dict[AlertKey, Opened] = field(default_factory=dict)
     ended: list[Ended] = field(default_factory=list)
     short_lived: list[tuple[Opened, Ended]] = field(default_factory=list)
@@ -76,10 +76,29 @@ class Overlay:
     seqs: dict[tuple[DeviceId, str], list[int]] = field(default_factory=dict)
     conns: dict[DeviceId, str] = field(default_factory=dict)
     stations: set[str] = field(default_factory=set)
+    heard: set[str] = field(default_factory=set)
     exports: set[DeviceId] = field(default_factory=set)
     look_again: set[DeviceId] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
     facts: dict[str, dict[str, dict[str, StationFact]]] = field(default_factory=dict)
+
+    @property
+    def touched(self) -> bool:
+        """True when there is anything to write."""
+        return bool(
+            self.states
+            or self.boots
+            or self.series
+            or self.events
+            or self.quarantine
+            or self.speaker_rows
+            or self.opened
+            or self.ended
+            or self.short_lived
+            or self.repeated
+            or self.facts
+            or self.replays
+        )
 
     def count(self, name: str, by: int = 1) -> None:
         """Raise a counter that the metrics show."""
@@ -147,14 +166,16 @@ class Overlay:
             here = [k for k in self.opened if k.device.station == station and k.device.kind == "station"]
             codes.update(k.code for k in here)
             codes.difference_update(
-                e.key.code for e in self.ended if e.key.device.station == station and e.key.device.kind == "station"
+                e.key.code
+                for e in self.ended
+                if e.key.device.station == station and e.key.device.kind == "station"
             )
         return frozenset(codes)
 
     def put_aside(self, incoming: Incoming, bad: BadMessage, station: str | None) -> None:
         """Keep a message that cannot be used where somebody can look at it."""
         self.quarantine.append(
-            QuarantineRow(
+            BadRow(
                 topic=incoming.topic,
                 payload=incoming.payload,
                 reason=bad.reason,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from domain.errors import BadRulebook
 from rules.rulebook import load_rulebook
@@ -16,8 +17,9 @@ logger = logging.getLogger(__name__)
 class Rules:
     """`watcher` is always the one in force; a row that cannot be loaded changes nothing."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, station_names: Callable[[str], tuple[str, str]]) -> None:
         self._database = database
+        self._station_names = station_names
         self._watcher: Watcher | None = None
         self._version = -1
 
@@ -32,8 +34,6 @@ class Rules:
         """Take the active row. One that is broken is refused loudly, and the last good one stays."""
         with self._database.read() as connection:
             row = rulebooks.active(connection)
-        if row is None:
-            return
         try:
             book = load_rulebook(row.text, version=row.version, name=f"rulebook {row.version}")
         except BadRulebook as exc:
@@ -42,11 +42,10 @@ class Rules:
             if self._watcher is None:
                 raise
             return
-        self._watcher, self._version = Watcher(book), row.version
+        self._watcher, self._version = Watcher(book, self._station_names), row.version
         logger.info("Rulebook %d is in force", row.version, extra={"action": "rulebook_loaded"})
 
     def changed(self) -> bool:
         """True when another row is active than the one that was loaded last."""
         with self._database.read() as connection:
-            row = rulebooks.active(connection)
-        return row is not None and row.version != self._version
+            return rulebooks.active_version(connection) != self._version

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_when_event_set, wait_random_exponential
 
+from devices.state import DeviceState
+from domain import topics
 from domain.clock import Clock
 from domain.errors import ShardLost, StorageUnavailable
 from domain.ids import SPEAKER_KIND, DeviceId
@@ -26,6 +28,7 @@ from gateway.options import GatewayOptions
 from gateway.overlay import Overlay
 from gateway.rulebooks import Rules
 from gateway.station_view import refresh
+from rules.effects import ResolveAlert
 from signing.keys import SigningKey
 from storage.database import Database
 from storage.series import Series
@@ -62,8 +65,8 @@ class Gateway:
         self._stop = Event()
         self._markers = Markers(secrets.token_hex(8))
         self._deadlines = Deadlines()
-        self._rules = Rules(database)
         self._fleet = Fleet()
+        self._rules = Rules(database, self._fleet.names)
         self._committer = Committer(database, series, self._fleet, self._options)
         self._desk = Desk(database, hub, signer, self._committer, clock)
         self._intake = Intake(self._fleet, self._rules)
@@ -102,10 +105,11 @@ class Gateway:
         if self._desk.looks_due():
             self._look_around()
         self._work(quick, bulk, due=True)
+        self._desk.send()
         self._send_markers()
 
     def _look_around(self) -> None:
-        """What others may have asked for in the database: commands, replays, resets, new rules, new stations."""
+        """What others have left in the database: replays, resets, new rules, new stations."""
         try:
             replays = self._committer.replays()
             people = self._committer.resets()
@@ -122,11 +126,13 @@ class Gateway:
         overlay = Overlay(self._fleet, self._clock.now_ms())
         for key in people:
             state = overlay.state_for_change(key.device)
-            self._intake.effects(overlay, key.device, self._rules.watcher.reset(key.device, state, key.part, key.code, overlay.now_ms))
+            effects = self._rules.watcher.reset(key.device, state, key.part, key.code, overlay.now_ms)
+            # The row was ended by whoever reset it; a condition that still holds begins anew.
             overlay.forgotten.append(key)
+            self._intake.effects(overlay, key.device, [e for e in effects if not isinstance(e, ResolveAlert)])
             overlay.stations.add(key.device.station)
-        for replay in replays:
-            overlay.replays.append((replay.id, self._intake.take(overlay, replay.message, True)))
+        for replay_id, message in replays:
+            overlay.replays.append((replay_id, self._intake.take(overlay, message, True)))
         if people or replays:
             self._commit(overlay, ())
 
@@ -166,7 +172,10 @@ class Gateway:
 
     def _set_culprit_aside(self, message: Incoming, exc: Exception) -> None:
         logger.error(
-            "A message could not be kept and is quarantined: %s", exc, extra={"action": "culprit"}, exc_info=exc
+            "A message could not be kept and is quarantined: %s",
+            exc,
+            extra={"action": "culprit"},
+            exc_info=exc,
         )
         overlay = Overlay(self._fleet, self._clock.now_ms())
         self._intake.set_culprit_aside(overlay, message, f"{type(exc).__name__}: {exc}"[:300])
@@ -175,14 +184,18 @@ class Gateway:
     def _commit(self, overlay: Overlay, messages: Sequence[Incoming]) -> None:
         """Write, and only then: memory, PUBACKs, the hub's own acks, hints, commands."""
         refresh(overlay, self._fleet, self._rules.watcher)
-        steps = self._desk.steps(overlay)
-        wishes = self._desk.wishes(overlay)
-        committed = self._patiently(lambda: self._committer.commit(overlay, steps, wishes, self._desk.claims_due, self._lanes_since()))
+        work = self._desk.work(overlay)
+        committed = self._patiently(lambda: self._committer.commit(overlay, work, self._lanes_since()))
         self._committer.adopt(overlay)
         self._schedule(overlay.look_again)
         self._acknowledge(overlay, messages)
-        self._desk.after_commit(committed, wishes)
+        self._desk.after_commit(work, committed)
+        self._hint(committed.adcodes)
         self.health.committed(overlay.counts)
+
+    def _hint(self, adcodes: set[str]) -> None:
+        for adcode in adcodes:
+            self._hub.publish(topics.change_hint(adcode), b'{"changed":true}')
 
     def _acknowledge(self, overlay: Overlay, messages: Sequence[Incoming]) -> None:
         acks = acks_for(overlay, self._committer.store)
@@ -246,12 +259,13 @@ class Gateway:
         overlay = Overlay(self._fleet, self._clock.now_ms())
         watcher = self._rules.watcher
         for device in [*self._fleet.members, *self._fleet.station_devices()]:
-            known = self._fleet.states.get(device)
+            known = self._fleet.states.setdefault(device, DeviceState())
             overlay.look_again.add(device)
-            if known is None:
-                self._fleet.states[device] = overlay.state_for_change(device)
-                continue
-            self._intake.effects(overlay, device, watcher.adopt(device, overlay.state_for_change(device), overlay.now_ms))
+            judged = known.copy()
+            effects = watcher.adopt(device, judged, overlay.now_ms)
+            if effects or judged.watch != known.watch:
+                overlay.states[device] = judged
+                self._intake.effects(overlay, device, effects)
         self._commit(overlay, ())
 
     def _sort_out(self, lane: LaneName, messages: Sequence[Incoming]) -> list[Incoming]:
@@ -293,7 +307,7 @@ class Gateway:
         return max(0.0, min(waits))
 
     def _patiently(self, work: Callable[[], T]) -> T:
-        """Try until the database takes it. Meanwhile nothing is acknowledged and the broker holds the rest."""
+        """Try until the database takes it. Meanwhile nothing is acknowledged, the broker holds it."""
         tries = Retrying(
             retry=retry_if_exception_type(StorageUnavailable),
             wait=wait_random_exponential(multiplier=0.05, max=1.0),
@@ -304,5 +318,3 @@ class Gateway:
         result: T = tries(work)
         self.health.database_works()
         return result
-
-

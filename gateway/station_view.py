@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from domain.facts import StationFact, Value
 from domain.ids import DeviceId, edge_box
 from gateway.alerts import take_effects
-from gateway.fleet import Fleet, Member, StationRecord
+from gateway.fleet import Fleet, LinkState, Member, StationRecord
 from gateway.overlay import Overlay
+from rules.rule import CLOCK_FAULT
 from rules.watch import Watcher
 
 DeviceFacts = dict[str, StationFact]
@@ -28,16 +28,20 @@ def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
         facts = _facts_of(overlay, member)
         if facts is None:
             continue
-        same = len(facts) == len(known) and all(known[n].value == f.value for n, f in facts.items() if n in known)
+        same = len(facts) == len(known) and all(
+            known[n].value == f.value for n, f in facts.items() if n in known
+        )
         if same and overlay.now_ms < half_life_ms(known):
             continue
         overlay.facts.setdefault(record.id, dict(record.facts))[device.short] = facts
         if not same:
             changed.add(record.id)
-    for station in changed:
-        record = fleet.stations.get(station)
-        if record is not None:
-            _station_rules(overlay, watcher, record, overlay.facts.setdefault(station, dict(record.facts)))
+    for station in (changed | overlay.heard) & fleet.stations.keys():
+        record = fleet.stations[station]
+        _station_rules(overlay, watcher, record, overlay.facts.get(station, record.facts))
+    # What station rules decided may change what a row says, too.
+    for station in (changed | overlay.stations) & fleet.stations.keys():
+        overlay.facts.setdefault(station, dict(fleet.stations[station].facts))
 
 
 def half_life_ms(facts: DeviceFacts) -> int:
@@ -45,18 +49,9 @@ def half_life_ms(facts: DeviceFacts) -> int:
     return min((f.as_of_ms + (f.valid_until_ms - f.as_of_ms) // 2 for f in facts.values()), default=2**62)
 
 
-def to_json(
-    facts: dict[str, DeviceFacts], lockdown: dict[str, Any] | None, links: dict[str, tuple[str, int]]
-) -> str:
-    """The body of a station's availability row."""
-    return json.dumps(
-        {"devices": facts, "lockdown": lockdown, "link": links}, ensure_ascii=False, separators=(",", ":")
-    )
-
-
 def lockdown_of(overlay: Overlay, fleet: Fleet, station: str) -> dict[str, Any] | None:
     """The open alert that keeps people out of a station, oldest first."""
-    reasons = [
+    reasons: list[dict[str, Any]] = [
         {"code": opened.effect.code, "since_ms": opened.effect.happened_ms}
         for key, opened in overlay.opened.items()
         if key.device.station == station and opened.effect.refuse_entry
@@ -66,10 +61,10 @@ def lockdown_of(overlay: Overlay, fleet: Fleet, station: str) -> dict[str, Any] 
         note = fleet.open_alerts[key]
         if note.refuse_entry and key not in ended:
             reasons.append({"code": key.code, "since_ms": note.happened_ms})
-    return min(reasons, key=lambda r: int(r["since_ms"]), default=None)
+    return min(reasons, key=lambda r: r["since_ms"], default=None)
 
 
-def links_of(overlay: Overlay, record: StationRecord) -> dict[str, tuple[str, int]]:
+def links_of(overlay: Overlay, record: StationRecord) -> dict[str, tuple[LinkState, int]]:
     """Link state and since when, of every speaker of a station."""
     links = {}
     for id_ in {edge_box(record.id), *(m.speaker for m in record.members)}:
@@ -89,7 +84,12 @@ def by_role(record: StationRecord, facts: dict[str, DeviceFacts], now_ms: int) -
         for export in member.kind.exports:
             fact = own.get(export.name)
             name = f"{export.role}.{export.name}"
-            if fact is not None and fact.value is not None and now_ms < fact.valid_until_ms and name not in found:
+            if (
+                fact is not None
+                and fact.value is not None
+                and now_ms < fact.valid_until_ms
+                and name not in found
+            ):
                 found[name] = fact.value
     return found
 
@@ -111,6 +111,10 @@ def _station_rules(
     device: DeviceId = edge_box(record.id)
     values = by_role(record, facts, overlay.now_ms)
     state = overlay.state_for_change(device)
+    values[CLOCK_FAULT] = state.clock_fault
+    state.seen_ms = max(
+        (b.seen_ms for (id_, _), b in overlay.boots.items() if id_ == device), default=state.seen_ms
+    )
     effects = watcher.station(device, state, values, overlay.now_ms, overlay.open_codes(record.id))
     take_effects(overlay, device, effects, record.adcode)
     overlay.look_again.add(device)

@@ -94,7 +94,9 @@ class Wishes:
             if member is not None and is_so(overlay.state(key.device), member, key):
                 steps.append(Step(wish.id, ("created", "preparing", "sent", "accepted"), "done"))
             elif member is None or wish.alert_id not in open_ids:
-                steps.append(Step(wish.id, ("created", "preparing", "sent", "accepted"), "failed", "alert_ended"))
+                steps.append(
+                    Step(wish.id, ("created", "preparing", "sent", "accepted"), "failed", "alert_ended")
+                )
         return steps
 
     def forget(self, ids: Iterable[str]) -> None:
@@ -129,5 +131,3 @@ def _addressees(wanted: Wanted, fleet: Fleet) -> list[Member]:
         member = fleet.members.get(ask.device)
         members = [member] if member is not None else []
     return [m for m in members if ask.command in m.kind.commands]
-
-

@@ -138,7 +138,7 @@ def _open(connection: Connection, new: NewAlert, version: int) -> Opened:
         .where(*_fault(new.device, new.part, new.code), alert.c.id != new.id)
         .values(
             flaps=alert.c.flaps + 1,
-            refuse_entry=sa.or_(alert.c.refuse_entry, new.refuse_entry),
+            refuse_entry=sa.or_(alert.c.refuse_entry, sa.literal(new.refuse_entry)),
             version=version,
         )
         .returning(alert.c.id)

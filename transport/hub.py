@@ -130,6 +130,11 @@ class HubLink:
         """QoS 0 on the quick lane, now or never: False when it is not connected."""
         return self._quick.connection.publish(topic, payload)
 
+    def publish_confirmed(self, lane: LaneName, topic: str, payload: bytes) -> bool:
+        """QoS 1 on that lane, so that it queues behind everything the lane has yet to hear; False when it
+        is not connected."""
+        return self._lanes[lane].connection.publish(topic, payload, 1)
+
     def status(self) -> HubStatus:
         """How both lanes and the thread are; from any thread."""
         return HubStatus(

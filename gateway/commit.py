@@ -1,0 +1,258 @@
+"""The one transaction of a batch: everything that was decided, or nothing of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from domain.errors import ShardLost
+from domain.ids import DeviceId
+from gateway.fleet import AlertKey, Fleet
+from gateway.handshakes import AGAIN, Step
+from gateway.intake import REPLAYED
+from gateway.options import GatewayOptions
+from gateway.overlay import Ended, Opened, Overlay
+from gateway.station_view import half_life_ms, links_of, lockdown_of
+from gateway.wishes import WishKey, again_after_s
+from storage import alerts, availability, commands, events, notices, quarantine, shards, states
+from storage.alerts import Ending, NewAlert
+from storage.commands import CommandRow, NewCommand
+from storage.database import Database
+from storage.series import Series
+from storage.store import store_id
+from storage.versions import STATIONS, last_version
+from transport.inbox import Incoming
+
+BEAT_EVERY_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What belongs to command rows in a batch: steps, new rows, and whether to claim what waits."""
+
+    steps: list[Step]
+    wishes: list[tuple[WishKey, NewCommand]]
+    claims: bool
+
+
+@dataclass(slots=True)
+class Committed:
+    """What the transaction found: which steps counted, and which commands are ours now."""
+
+    steps: list[tuple[Step, bool]] = field(default_factory=list)
+    claimed: list[CommandRow] = field(default_factory=list)
+    adcodes: set[str] = field(default_factory=set)
+
+
+class Committer:
+    """Writes for one shard, as long as this process is the one that owns it."""
+
+    def __init__(self, database: Database, series: Series, fleet: Fleet, options: GatewayOptions) -> None:
+        self._database = database
+        self._series = series
+        self._fleet = fleet
+        self._options = options
+        self._beat_ms = 0
+        self.epoch = -1
+        self.store = ""
+
+    def take_shard(self, now_ms: int) -> None:
+        """Become the one who may commit; whoever was it before finds out with its next transaction."""
+        with self._database.write() as connection:
+            self.epoch = shards.take(connection, self._options.shard, self._options.holder, now_ms)
+            self.store = store_id(connection)
+
+    def still_mine(self) -> None:
+        """Raise ShardLost when another process has taken over."""
+        with self._database.read() as connection:
+            found = shards.holder(connection, self._options.shard)
+        if found.epoch != self.epoch:
+            raise ShardLost(f"Shard {self._options.shard} belongs to {found.holder} now: this process must end.")
+
+    def commit(self, overlay: Overlay, work: Work, lanes_since: tuple[int | None, int | None]) -> Committed:
+        """Write the batch. Nothing to write and no sign of life due: no transaction."""
+        committed = Committed()
+        beat = overlay.now_ms - self._beat_ms >= BEAT_EVERY_MS
+        if not (beat or work.claims or work.steps or work.wishes or overlay.touched):
+            return committed
+        with self._database.write() as connection:
+            shards.check(connection, self._options.shard, self.epoch)
+            if overlay.touched:
+                self._messages(connection, overlay)
+                self._states(connection, overlay)
+                self._alerts(connection, overlay)
+                self._stations(connection, overlay, committed)
+            self._commands(connection, work, overlay.now_ms, committed)
+            for replay, understood in overlay.replays:
+                result = "understood" if understood else "refused again, see its reason"
+                quarantine.finish_replay(connection, replay, result, overlay.now_ms, understood=understood)
+            if beat:
+                shards.beat(
+                    connection, self._options.shard, self.epoch, os.getpid(), overlay.now_ms, *lanes_since
+                )
+        if beat:
+            self._beat_ms = overlay.now_ms
+        return committed
+
+    def adopt(self, overlay: Overlay) -> None:
+        """The batch is committed: what was decided on copies becomes what is known."""
+        fleet = self._fleet
+        fleet.states.update(overlay.states)
+        fleet.speakers.update(overlay.speakers)
+        for (id_, name), boot in overlay.boots.items():
+            speaker = fleet.speakers[id_]
+            speaker.boots[name] = boot
+            speaker.seen_ms = max(speaker.seen_ms or 0, boot.seen_ms)
+        for ended in overlay.ended:
+            fleet.note_resolved(ended.key)
+        for key in overlay.forgotten:
+            fleet.note_resolved(key)
+        for key, opened in overlay.opened.items():
+            fleet.note_opened(key, overlay.note_of(opened))
+        for opened in overlay.repeated:
+            key = AlertKey(opened.effect.device, opened.effect.part, opened.effect.code)
+            note = fleet.open_alerts.get(key)
+            if note is not None and opened.effect.refuse_entry and not note.refuse_entry:
+                fleet.note_opened(key, note._replace(refuse_entry=True))
+        for station, facts in overlay.facts.items():
+            record = fleet.stations[station]
+            record.facts = facts
+        for device in overlay.exports:
+            facts_of = fleet.stations[device.station].facts.get(device.short)
+            if facts_of is not None:
+                fleet.refresh_at_ms[device] = half_life_ms(facts_of)
+
+    def replays(self) -> list[tuple[int, Incoming]]:
+        """Quarantined messages that somebody wants to be taken again."""
+        with self._database.read() as connection:
+            return [
+                (id_, Incoming(REPLAYED, 0, message.topic, message.payload, message.first_ms))
+                for id_, message in quarantine.next_replays(connection)
+            ]
+
+    def resets(self) -> list[AlertKey]:
+        """Alerts that are open in memory and that a person has ended in the database."""
+        if not self._fleet.open_alerts:
+            return []
+        with self._database.read() as connection:
+            still_open = {row.id for row in alerts.all_open(connection)}
+        return [key for key, note in self._fleet.open_alerts.items() if note.id not in still_open]
+
+    def registry_changed(self) -> bool:
+        """True when stations or devices were added, changed or removed."""
+        with self._database.read() as connection:
+            return last_version(connection, STATIONS) != self._fleet.registry_version
+
+    def _messages(self, connection: Connection, overlay: Overlay) -> None:
+        for kind, rows in overlay.series.items():
+            self._series.append(connection, kind, rows)
+        events.append_many(connection, overlay.events)
+        quarantine.put_many(connection, overlay.quarantine)
+
+    def _states(self, connection: Connection, overlay: Overlay) -> None:
+        states.upsert_states(
+            connection,
+            [
+                states.StateRow(device, state.to_json(), state.seen_ms, None)
+                for device, state in overlay.states.items()
+            ],
+        )
+        states.upsert_boots(
+            connection,
+            [
+                states.BootRow(id_, name, b.since_ms, b.newest_ts_ms, b.offset_ms, b.watermark, b.seen_ms)
+                for (id_, name), b in overlay.boots.items()
+            ],
+        )
+        states.upsert_speakers(connection, [_speaker_row(overlay, id_) for id_ in overlay.speaker_rows])
+
+    def _alerts(self, connection: Connection, overlay: Overlay) -> None:
+        # In the order of life: what was open ends, an episode may begin and end here, then what is open now.
+        short = [opened for opened, _ in overlay.short_lived]
+        short_ends = [end for _, end in overlay.short_lived]
+        alerts.resolve_many(connection, [_ending(end) for end in overlay.ended])
+        for opened, end in overlay.short_lived:
+            alerts.open_many(connection, [_new_alert(opened)])
+            alerts.resolve_many(connection, [_ending(end)])
+        fresh = list(overlay.opened.values())
+        alerts.open_many(connection, [_new_alert(opened) for opened in (*fresh, *overlay.repeated)])
+        for channel in self._options.channels:
+            for opened in (*short, *fresh):
+                notices.create(connection, opened.id, "opened", channel, overlay.now_ms)
+            for end in (*overlay.ended, *short_ends):
+                notices.create(connection, end.note.id, "resolved", channel, overlay.now_ms)
+
+    def _stations(self, connection: Connection, overlay: Overlay, committed: Committed) -> None:
+        rows = []
+        for station, facts in overlay.facts.items():
+            record = self._fleet.stations[station]
+            body = {
+                "devices": facts,
+                "lockdown": lockdown_of(overlay, self._fleet, station),
+                "link": links_of(overlay, record),
+            }
+            rows.append(availability.AvailabilityRow(station, record.adcode, body, overlay.now_ms))
+            committed.adcodes.add(record.adcode)
+        availability.upsert_many(connection, rows)
+
+    def _commands(self, connection: Connection, work: Work, now_ms: int, committed: Committed) -> None:
+        for step in work.steps:
+            if step.to_state == AGAIN:
+                row = commands.by_id(connection, step.id)
+                next_ms = now_ms + round(1000 * again_after_s(row.attempt if row else 1))
+                counted = commands.again(connection, step.id, next_ms, now_ms, step.reason)
+            else:
+                counted = commands.step(
+                    connection, step.id, step.from_states, step.to_state, now_ms, step.reason
+                )
+            committed.steps.append((step, counted))
+        commands.create_many(connection, (new for _, new in work.wishes))
+        if work.claims:
+            committed.claimed = commands.claim_created(connection, self.epoch, Database.now_ms(connection))
+
+
+def _speaker_row(overlay: Overlay, id_: DeviceId) -> states.SpeakerRow:
+    speaker = overlay.speaker(id_)
+    boot = (
+        None
+        if speaker.boot is None
+        else overlay.boots.get((id_, speaker.boot)) or speaker.boots.get(speaker.boot)
+    )
+    return states.SpeakerRow(
+        speaker=id_,
+        link=speaker.link,
+        conn=speaker.conn,
+        boot=speaker.boot,
+        boot_since_ms=boot.since_ms if boot else None,
+        seen_ms=boot.seen_ms if boot else speaker.seen_ms,
+        dropped=speaker.dropped,
+        versions=speaker.versions,
+        link_changed_ms=speaker.link_changed_ms,
+    )
+
+
+def _new_alert(opened: Opened) -> NewAlert:
+    effect = opened.effect
+    return NewAlert(
+        id=opened.id,
+        adcode=opened.adcode,
+        device=effect.device,
+        part=effect.part,
+        code=effect.code,
+        severity=effect.severity,
+        safety=effect.safety,
+        rulebook_version=effect.rulebook_version,
+        latched=effect.latch,
+        happened_ms=effect.happened_ms,
+        learned_ms=effect.learned_ms,
+        refuse_entry=effect.refuse_entry,
+        values=effect.values,
+        text_zh=effect.text_zh,
+        text_en=effect.text_en,
+    )
+
+
+def _ending(ended: Ended) -> Ending:
+    return Ending(ended.key.device, ended.key.part, ended.key.code, ended.at_ms, ended.reason)

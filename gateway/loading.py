@@ -1,0 +1,90 @@
+"""Fill the fleet from the database: at the start, and again when the registry has changed."""
+
+from __future__ import annotations
+
+from devices.registry import kinds
+from devices.state import DeviceState
+from domain.facts import StationFact
+from domain.ids import edge_box
+from gateway.fleet import AlertKey, Boot, Fleet, Member, OpenAlertNote, Speaker, StationRecord
+from storage import alerts, availability, registry, states
+from storage.database import Database
+
+
+def load_fleet(database: Database, fleet: Fleet) -> None:
+    """Read who exists and what is known. Devices of a kind that this program does not know are left out."""
+    with database.read() as connection:
+        known = registry.load(connection)
+        fleet.registry_version = known.version
+        _load_registry(fleet, known)
+        for row in states.load_states(connection):
+            if row.device in fleet.members or row.device.kind == "station":
+                fleet.states[row.device] = DeviceState.from_json(row.state)
+        for word in states.load_speakers(connection):
+            speaker = fleet.speakers.get(word.speaker)
+            if speaker is not None:
+                speaker.link = word.link
+                speaker.link_changed_ms = word.link_changed_ms or 0
+                speaker.conn = -1 if word.conn is None else word.conn
+                speaker.boot = word.boot
+                speaker.dropped = word.dropped
+                speaker.versions = dict(word.versions)
+                speaker.seen_ms = word.seen_ms
+        for run in states.load_boots(connection):
+            speaker = fleet.speakers.get(run.speaker)
+            if speaker is not None:
+                speaker.boots[run.boot] = Boot(
+                    run.since_ms, run.watermark, run.newest_ts_ms, run.offset_ms, run.updated_ms
+                )
+                speaker.seen_ms = max(speaker.seen_ms or 0, run.updated_ms)
+        for open_ in alerts.all_open(connection):
+            key = AlertKey(open_.device, open_.part, open_.code)
+            fleet.note_opened(
+                key, OpenAlertNote(open_.id, open_.refuse_entry, open_.safety, open_.happened_ms)
+            )
+        for station in availability.load_all(connection):
+            record = fleet.stations.get(station.station)
+            if record is not None:
+                record.facts = {
+                    device: {name: StationFact(*fact) for name, fact in facts.items()}
+                    for device, facts in station.facts["devices"].items()
+                }
+    _forget_what_is_closed(fleet)
+
+
+def _load_registry(fleet: Fleet, known: registry.Registry) -> None:
+    fleet.stations.clear()
+    fleet.members.clear()
+    fleet.speakers.clear()
+    fleet.open_alerts.clear()
+    fleet.alerts_of.clear()
+    for station in known.stations.values():
+        names = (station.name, station.name_en or station.name)
+        fleet.stations[station.id] = StationRecord(station.id, station.adcode, names)
+        # A station always has a box to speak of, even if no device uses it: station rules watch it.
+        box = edge_box(station.id)
+        fleet.speakers[box] = Speaker(box, station.adcode)
+    for device in known.devices.values():
+        kind = kinds().get(device.id.kind)
+        record = fleet.stations.get(device.id.station)
+        if kind is None or record is None:
+            continue
+        member = Member(device.id, kind, device.speaker, record.adcode)
+        fleet.members[device.id] = member
+        record.members.append(member)
+        if device.speaker not in fleet.speakers:
+            fleet.speakers[device.speaker] = Speaker(device.speaker, record.adcode)
+    for record in fleet.stations.values():
+        record.members.sort(key=lambda m: m.device)
+
+
+def _forget_what_is_closed(fleet: Fleet) -> None:
+    """A person may have ended an alert while no gateway ran: its watch must not think that it is open."""
+    for device, state in fleet.states.items():
+        for name, entry in list(state.watch.items()):
+            part, _, code = name.partition("/")
+            if (
+                entry["s"] in ("firing", "clearing")
+                and AlertKey(device, int(part), code) not in fleet.open_alerts
+            ):
+                del state.watch[name]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 
-from devices.state import SELF
 from domain.ids import DeviceId
 from gateway.fleet import AlertKey
 from gateway.overlay import Ended, Opened, Overlay, Wanted
@@ -14,14 +13,17 @@ from rules.effects import Effect, OpenAlert, ResolveAlert
 
 def take_effects(overlay: Overlay, device: DeviceId, effects: Iterable[Effect], adcode: str) -> None:
     """Note effects about `device` in the overlay. An alert that is open already stays the one it is."""
+    because: dict[str, AlertKey] = {}
     for effect in effects:
         if isinstance(effect, OpenAlert):
             _open(overlay, effect, adcode)
+            because[effect.code] = AlertKey(effect.device, effect.part, effect.code)
         elif isinstance(effect, ResolveAlert):
             _end(overlay, effect)
         else:
-            part = effect.part if effect.device == device else SELF
-            overlay.wanted.append(Wanted(effect, AlertKey(device, part, effect.code)))
+            key = because.get(effect.code) or overlay.open_key(device, effect.code)
+            if key is not None:
+                overlay.wanted.append(Wanted(effect, key))
 
 
 def new_id(now_ms: int) -> str:

@@ -151,6 +151,13 @@ class Overlay:
             return True
         return key in self.fleet.open_alerts and not any(ended.key == key for ended in self.ended)
 
+    def open_key(self, device: DeviceId, code: str) -> AlertKey | None:
+        """An open alert of this device and code, whatever part it is about."""
+        for key in (*self.opened, *self.fleet.alerts_of.get(device.station, ())):
+            if key.device == device and key.code == code:
+                return key
+        return None
+
     def alert_id(self, key: AlertKey) -> str | None:
         """The id of the open alert of this key."""
         opened = self.opened.get(key)

@@ -97,8 +97,9 @@ _OPEN: Final = alert.c.resolved_ms.is_(None)
 
 
 def open_many(connection: Connection, alerts: Sequence[NewAlert]) -> list[Opened]:
-    """Open each fault, in order. One that is open already keeps its row, which counts a flap; the same
-    id again changes nothing, so a transaction whose end was lost may be done again."""
+    """Open each fault, in order. One that is open already keeps its row, which counts a flap and refuses
+    entry from then on if the new one does; the same id again changes nothing, so a transaction whose
+    end was lost may be done again."""
     if not alerts:
         return []
     first = next_versions(connection, ALERTS, len(alerts))

@@ -1,0 +1,192 @@
+"""Readings go in as messages and come out as points, at the step and aggregate that was asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from devices.registry import kinds
+from domain.errors import NotFound
+from domain.facts import Value
+from domain.ids import DeviceId
+from storage.database import Database
+from storage.series import Aggregate, SeriesRow, SqlSeries
+from storage.series_tables import series_tables
+from tests.storage.rows import BOX, CABINET, LOCK, NOON_MS, SENSOR, STATION, reading
+
+MINUTE_MS = 60_000
+SERIES = SqlSeries()
+
+
+def _append(db: Database, *rows: SeriesRow) -> None:
+    with db.write() as connection:
+        SERIES.append(connection, rows[0].device.kind, rows)
+
+
+def _history(
+    db: Database,
+    device: DeviceId,
+    metric: str,
+    part: int = 0,
+    *,
+    step_ms: int | None = MINUTE_MS,
+    aggregate: Aggregate = "mean",
+    from_ms: int = NOON_MS,
+    to_ms: int = NOON_MS + 10 * MINUTE_MS,
+) -> list[tuple[int, Value]]:
+    with db.read() as connection:
+        points = SERIES.history(connection, device, metric, part, from_ms, to_ms, step_ms, aggregate)
+    return [(point.at_ms - NOON_MS, point.value) for point in points]
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "expected"),
+    [
+        ("min", [(0, 1), (2 * MINUTE_MS, 5)]),
+        ("mean", [(0, 2.5), (2 * MINUTE_MS, 5.0)]),
+        ("max", [(0, 4), (2 * MINUTE_MS, 5)]),
+        ("last", [(0, 4), (2 * MINUTE_MS, 5)]),
+    ],
+)
+def test_a_step_has_one_point_and_a_gap_has_none(
+    db: Database, aggregate: Aggregate, expected: list[tuple[int, Value]]
+) -> None:
+    _append(
+        db,
+        reading(seq=1, at_ms=NOON_MS, count_raw=1),
+        reading(seq=3, at_ms=NOON_MS + 59_999, count_raw=4),
+        reading(seq=2, at_ms=NOON_MS + 30_000, presence=True),
+        reading(seq=4, at_ms=NOON_MS + 2 * MINUTE_MS, count_raw=5),
+        reading(seq=5, at_ms=NOON_MS + 10 * MINUTE_MS, count_raw=99),
+        reading(seq=6, at_ms=NOON_MS - 1, count_raw=99),
+    )
+    assert _history(db, SENSOR, "count_raw", aggregate=aggregate) == expected
+
+
+def test_truth_values_count_as_0_and_1_but_the_last_one_stays_what_it_is(db: Database) -> None:
+    values = [True, False, False, True]
+    _append(db, *(reading(seq=i, at_ms=NOON_MS + i, presence=value) for i, value in enumerate(values)))
+    assert _history(db, SENSOR, "presence", aggregate="mean") == [(0, 0.5)]
+    assert _history(db, SENSOR, "presence", aggregate="min") == [(0, 0)]
+    assert _history(db, SENSOR, "presence", aggregate="max") == [(0, 1)]
+    assert _history(db, SENSOR, "presence", aggregate="last") == [(0, True)]
+
+
+def test_text_has_a_last_value_only(db: Database) -> None:
+    _append(db, reading(LOCK, 1, bolt="locked"), reading(LOCK, 2, NOON_MS + 1, bolt="unlocked"))
+    assert _history(db, LOCK, "bolt", aggregate="last") == [(0, "unlocked")]
+    with pytest.raises(ValueError, match="text"):
+        _history(db, LOCK, "bolt", aggregate="mean")
+
+
+def test_without_a_step_every_report_is_a_point(db: Database) -> None:
+    _append(db, reading(seq=1, count_raw=1), reading(seq=2, count_raw=2), reading(seq=3, at_ms=NOON_MS + 7))
+    assert _history(db, SENSOR, "count_raw", step_ms=None) == [(0, 1), (0, 2)]
+
+
+def test_parts_have_their_own_history(db: Database) -> None:
+    _append(
+        db,
+        reading(
+            CABINET, 1, parts={1: {"temp_c": 20.0}, 3: {"temp_c": 60.5, "state": "charging"}}, smoke=False
+        ),
+        reading(CABINET, 2, NOON_MS + MINUTE_MS, parts={3: {"temp_c": 61}}),
+    )
+    assert _history(db, CABINET, "temp_c", 3) == [(0, 60.5), (MINUTE_MS, 61.0)]
+    assert _history(db, CABINET, "temp_c", 1) == [(0, 20.0)]
+    assert _history(db, CABINET, "state", 3, aggregate="last") == [(0, "charging")]
+    assert _history(db, CABINET, "smoke", aggregate="last") == [(0, False)]
+
+
+def test_the_same_message_twice_is_one_row(db: Database) -> None:
+    _append(db, reading(CABINET, 1, parts={1: {"temp_c": 20.0}}, power_w=5.0))
+    _append(db, reading(CABINET, 1, parts={1: {"temp_c": 20.0}}, power_w=5.0))
+    with db.read() as connection:
+        for table in (series_tables()["swap_cabinet"].own, series_tables()["swap_cabinet"].part):
+            assert table is not None
+            assert connection.scalar(sa.select(sa.func.count()).select_from(table)) == 1
+
+
+def test_what_is_not_declared_is_kept_as_it_was_sent(db: Database) -> None:
+    extra: dict[str, Any] = {
+        "nul": "a\x00b",
+        "huge": 10**23,
+        "far": float("inf"),
+        "half": "\ud800",
+        "字": "符",
+    }
+    _append(db, reading(extra=extra, count_raw=2**62))
+    table = series_tables()["occupancy_sensor"].own
+    with db.read() as connection:
+        row = connection.execute(sa.select(table)).one()
+    assert row.count_raw == 2**62
+    assert (row.speaker_kind, row.speaker_n, row.seq, row.device_ts_ms) == ("station", 0, 1, NOON_MS - 5)
+    assert '"far":"inf"' in row.extra
+    assert "100000000000000000000000" in row.extra
+
+
+@pytest.mark.parametrize(
+    ("device", "metric", "part"),
+    [
+        (DeviceId(STATION, "toaster", 1), "temp_c", 0),
+        (CABINET, "temp_c", 0),
+        (CABINET, "nothing", 3),
+        (LOCK, "bolt", 1),
+    ],
+)
+def test_asking_for_what_does_not_exist_says_so(
+    db: Database, device: DeviceId, metric: str, part: int
+) -> None:
+    with pytest.raises(NotFound):
+        _history(db, device, metric, part)
+
+
+def test_a_question_without_an_end_is_refused(db: Database) -> None:
+    with pytest.raises(ValueError, match="10000 points"):
+        _history(db, SENSOR, "count_raw", step_ms=1)
+    with pytest.raises(ValueError, match="step"):
+        _history(db, SENSOR, "count_raw", step_ms=0)
+
+
+@pytest.mark.parametrize("kind", list(kinds()))
+def test_every_kind_can_be_written_and_read_back(db: Database, kind: str) -> None:
+    examples: dict[str, Value] = {"float": 1.5, "int": 3, "bool": True, "str": "word"}
+    device = DeviceId(STATION, kind, 1)
+    fields = {metric.name: examples[metric.type] for metric in kinds()[kind].metrics.values()}
+    parts = {2: {metric.name: examples[metric.type] for metric in kinds()[kind].part_metrics.values()}}
+    row = SeriesRow(device, BOX, "b", 1, NOON_MS, None, NOON_MS, fields, parts if parts[2] else {}, {})
+    _append(db, row)
+    for part, metrics in ((0, kinds()[kind].metrics), (2, kinds()[kind].part_metrics)):
+        for metric in metrics.values():
+            found = _history(db, device, metric.name, part, aggregate="last")
+            assert found == [(0, examples[metric.type])], metric.name
+
+
+def test_old_readings_go_and_young_ones_stay(db: Database) -> None:
+    day_ms = 24 * 60 * MINUTE_MS
+    for station in ("331002-0001", "331002-0002", "331003-0001"):
+        device = DeviceId(station, "swap_cabinet", 1)
+        rows = [
+            reading(
+                device, seq, NOON_MS + seq * day_ms // 4, parts={1: {"soc_pct": 5.0}, 2: {"soc_pct": 6.0}}
+            )
+            for seq in range(12)
+        ]
+        _append(db, *rows)
+    after: str | None = ""
+    turns = 0
+    while after is not None:
+        with db.write() as connection:
+            after = SERIES.prune(connection, NOON_MS + 2 * day_ms, after, devices=2)
+        turns += 1
+    assert turns > 5
+    with db.read() as connection:
+        for table, rows_left in (
+            (series_tables()["swap_cabinet"].own, 3 * 4),
+            (series_tables()["swap_cabinet"].part, 3 * 4 * 2),
+        ):
+            assert table is not None
+            oldest, count = connection.execute(sa.select(sa.func.min(table.c.at_ms), sa.func.count())).one()
+            assert (oldest, count) == (NOON_MS + 2 * day_ms, rows_left)

@@ -21,6 +21,7 @@ Dialect = Literal["sqlite", "postgresql"]
 
 IDLE_IN_TRANSACTION_MS: Final = 5000
 _PAUSE_S: Final = 0.002
+_OLDEST_SQLITE: Final = (3, 35)  # RETURNING
 
 
 class database_now_ms(FunctionElement[int]):  # noqa: N801
@@ -101,6 +102,8 @@ def _open_sqlite(url: sa.URL, lock_wait_s: float, pool: dict[str, Any]) -> Datab
         raise BadSettings(
             "SQLite must be given a file: processes share it. Write sqlite:///var/waystation.sqlite3."
         )
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise BadSettings(f"This Python brings SQLite {sqlite3.sqlite_version}; 3.35 or later is needed.")
     folder = Path(str(url.database)).parent
     if not folder.is_dir():
         raise BadSettings(f"The folder {folder} of the SQLite file does not exist; make it first.")

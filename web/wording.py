@@ -87,7 +87,12 @@ def is_night(now_ms: int) -> bool:
 def span(ms: int, en: bool) -> str:
     """How long: 12 秒, 3 分钟, 2 小时, 5 天."""
     s = max(1, ms // 1000)
-    for size, zh, english in ((86_400, "天", "days"), (3600, "小时", "h"), (60, "分钟", "min"), (1, "秒", "s")):
+    for size, zh, english in (
+        (86_400, "天", "days"),
+        (3600, "小时", "h"),
+        (60, "分钟", "min"),
+        (1, "秒", "s"),
+    ):
         if s >= size:
             return f"{s // size} {english if en else zh}"
     return ""
@@ -196,10 +201,14 @@ def _seats(claim: Mapping[str, Any], en: bool) -> tuple[str | None, str | None]:
     if free == 0 or (free is None and level == "full"):
         return ("none", "no seats left") if en else ("没有", "没有空位")
     if free is None:
-        word = {"plenty": ("座位充足", "plenty of seats"), "few": ("座位不多", "few seats")}[str(level)][en]
-        return word, word
-    seats = f"{free} seat{'' if free == 1 else 's'}"
-    return (seats, seats) if en else (f"{free} 座", f"还有 {free} 座")
+        short, full = {
+            "plenty": (("座位充足", "plenty"), ("座位充足", "plenty of seats")),
+            "few": (("座位不多", "few left"), ("座位不多", "few seats left")),
+        }[str(level)]
+        return short[en], full[en]
+    if en:
+        return str(free), f"{free} seat{'' if free == 1 else 's'}"
+    return f"{free} 座", f"还有 {free} 座"
 
 
 def _batteries(claim: Mapping[str, Any], en: bool) -> tuple[str | None, str | None]:
@@ -208,5 +217,4 @@ def _batteries(claim: Mapping[str, Any], en: bool) -> tuple[str | None, str | No
         return None, None
     if full == 0:
         return ("none", "no full battery") if en else ("暂无", "暂无满电")
-    batteries = f"{full} full"
-    return (batteries, batteries) if en else (f"{full} 块", f"满电 {full} 块")
+    return (str(full), f"{full} full") if en else (f"{full} 块", f"满电 {full} 块")

@@ -27,7 +27,9 @@ def claim(name: str, value: Any, *, ago_s: float = 8, fresh_s: float = 90, **mor
     return {name: value, "as_of": at(-ago_s), "valid_until": at(fresh_s), **more}
 
 
-def seats(free: int | None, level: str = "plenty", *, ago_s: float = 8, fresh_s: float = 90) -> dict[str, Any]:
+def seats(
+    free: int | None, level: str = "plenty", *, ago_s: float = 8, fresh_s: float = 90
+) -> dict[str, Any]:
     return claim("free", free, ago_s=ago_s, fresh_s=fresh_s, level=level)
 
 
@@ -50,7 +52,8 @@ def station(
     """One station; with sensors and six seats unless told otherwise."""
     return {
         "id": f"{adcode}-{number:0>4}", "number": number, "adcode": adcode, "name": name, "name_en": name_en,
-        "address": "台州市椒江区万达广场东门", "grade": "smart24h", "hours": hours, "lat": 28.67, "lon": 121.42,
+        "address": "台州市椒江区万达广场东门", "grade": "smart24h", "hours": hours,
+        "lat": 28.67, "lon": 121.42,
         "equipped": seats_told is not None,
         "availability": {
             "state": state, "basis": "live", "until": until, "opens": opens, "reason": reason,
@@ -74,7 +77,8 @@ def jiaojiang() -> list[dict[str, Any]]:
         station("036", "洪家街道劳动者驿站", name_en="Hongjia Street", state="full",
                 seats_told=seats(0, "full", ago_s=18)),
         station("055", "月湖公园骑手驿站", name_en="Yuehu Park",
-                seats_told=seats(None, "unknown", ago_s=840, fresh_s=-700), batteries=claim("full", 9, ago_s=9)),
+                seats_told=seats(None, "unknown", ago_s=840, fresh_s=-700),
+                batteries=claim("full", 9, ago_s=9)),
         station("043", "章安街道劳动者驿站", name_en="Zhangan Street", state="unknown",
                 seats_told=seats(None, "unknown", ago_s=1560, fresh_s=-1400)),
         station("052", "下陈街道劳动者驿站", name_en="Xiachen Street", state="out", reason="改造",
@@ -119,4 +123,4 @@ def province(count: int) -> dict[str, Any]:
                 seats_told=seats(n % 9) if n % 7 == 0 else None, state="open" if n % 7 == 0 else "plan")
         for n in range(count)
     ]  # fmt: skip
-    return {"now": at(0), "version": 1, "counties": counties, "stations": stations, "hub": {"ok": True, "seen": at(0)}}
+    return {**snapshot(), "counties": counties, "stations": stations}

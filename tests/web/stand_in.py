@@ -19,8 +19,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from tests.web import samples
 from tests.waiting import eventually
+from tests.web import samples
 from web import pages
 
 Step = tuple[float, str]
@@ -78,8 +78,14 @@ class StandIn:
     async def overview(self, request: Request) -> Response:
         if request.query_params.get("plain"):
             shown = self.snapshot
+            english = request.query_params.get("lang") == "en"
             return HTMLResponse(
-                pages.plain_page(shown["stations"], shown["counties"], now_ms=samples.now_ms())
+                pages.plain_page(
+                    shown["stations"],
+                    shown["counties"],
+                    now_ms=samples.now_ms(),
+                    lang="en" if english else "zh",
+                )
             )
         return HTMLResponse(pages.overview_page())
 

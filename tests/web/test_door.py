@@ -72,7 +72,12 @@ def test_two_quick_taps_send_one_request_and_the_next_has_a_new_key(
 
 @pytest.mark.parametrize(
     ("last", "title"),
-    [("rejected", "门锁没有照办"), ("no_answer", "门锁没有回应"), ("expired", "这次超时了"), ("failed", "门没有打开")],
+    [
+        ("rejected", "门锁没有照办"),
+        ("no_answer", "门锁没有回应"),
+        ("expired", "这次超时了"),
+        ("failed", "门没有打开"),
+    ],
 )
 def test_a_lock_that_does_not_open_is_said_with_how_far_it_came(
     hub: StandIn, open_page: OpenPage, last: str, title: str
@@ -87,7 +92,8 @@ def test_a_lock_that_does_not_open_is_said_with_how_far_it_came(
 
 
 def test_a_refusal_shows_its_reason(hub: StandIn, open_page: OpenPage) -> None:
-    hub.refusal = (403, {"status": 403, "reason": "full", "title": "站里已满员", "line2": "约 12 人在休息，请稍等",
+    hub.refusal = (403, {"status": 403, "reason": "full", "title": "站里已满员",
+                         "line2": "约 12 人在休息，请稍等",
                          "title_en": "The station is full", "line2_en": "About 12 inside"})  # fmt: skip
     page = _door(hub, open_page(viewport=PHONE))
     page.click("#idle .go")
@@ -97,13 +103,36 @@ def test_a_refusal_shows_its_reason(hub: StandIn, open_page: OpenPage) -> None:
     expect(page.locator("#why")).to_have_text("The station is full")
 
 
+def test_a_refusal_without_words_of_its_own_stays_in_the_page_s_language(
+    hub: StandIn, open_page: OpenPage
+) -> None:
+    hub.refusal = (403, {"status": 403, "code": "forbidden", "title": "Forbidden", "detail": "wrong area"})
+    page = _door(hub, open_page(viewport=PHONE))
+    page.click("#idle .go")
+    expect(page.locator("#why")).to_have_text("现在不能进站")
+
+
+def test_a_refusal_for_safety_is_the_alarm(hub: StandIn, open_page: OpenPage) -> None:
+    hub.refusal = (
+        403,
+        {"status": 403, "code": "denied", "reason": "safety_lockdown", "title": "本站有安全警报"},
+    )
+    page = _door(hub, open_page(viewport=PHONE))
+    page.click("#idle .go")
+    expect(page.locator("#safety")).to_be_visible()
+
+
 @pytest.mark.parametrize(
     ("status", "title"),
-    [(401, "开门要先登录"), (409, "门锁暂时联系不上"), (429, "点得太快了"), (503, "系统暂时开不了门"), (500, "没成功，请再试一次")],
+    [
+        (401, "开门要先登录"),
+        (409, "门锁暂时联系不上"),
+        (429, "点得太快了"),
+        (503, "系统暂时开不了门"),
+        (500, "没成功，请再试一次"),
+    ],
 )
-def test_every_other_answer_is_told_apart(
-    hub: StandIn, open_page: OpenPage, status: int, title: str
-) -> None:
+def test_every_other_answer_is_told_apart(hub: StandIn, open_page: OpenPage, status: int, title: str) -> None:
     hub.refusal = (status, {"status": status, "title": "x"})
     page = _door(hub, open_page(viewport=PHONE))
     page.click("#idle .go")
@@ -151,10 +180,13 @@ def test_without_script_the_form_brings_a_page_with_the_verdict(hub: StandIn, op
     _door(hub, page).click("#idle .go")
     assert page.locator("#refused h1").inner_text() == "本站已打烊"
     assert not page.locator("#granted").is_visible()
+    hub.verdict = {"state": "lock_offline"}
+    page.click("#retry")
+    assert page.locator("#refused h1").inner_text() == "门锁暂时联系不上"
     hub.verdict = {"state": "unused"}
     page.click("#retry")
     assert page.locator("#unused").is_visible()
-    assert len(hub.forms) == 3
+    assert len(hub.forms) == 4
 
 
 def test_a_stranger_is_told_how_to_sign_in(hub: StandIn, open_page: OpenPage) -> None:
@@ -231,8 +263,12 @@ def test_all_that_it_loads_is_at_most_30_kb(hub: StandIn, open_page: OpenPage) -
 def test_axe_finds_nothing_serious_in_any_state(hub: StandIn, open_page: OpenPage, hour: int) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    hub.station = samples.station(seats_told=samples.seats(6), batteries=samples.claim("full", None, ago_s=999))
-    page = _door(hub, open_page(viewport=PHONE, bypass_csp=True, reduced_motion="reduce"), f"?at_ms={_at(hour)}")
+    hub.station = samples.station(
+        seats_told=samples.seats(6), batteries=samples.claim("full", None, ago_s=999)
+    )
+    page = _door(
+        hub, open_page(viewport=PHONE, bypass_csp=True, reduced_motion="reduce"), f"?at_ms={_at(hour)}"
+    )
     for section in ("idle", "progress", "granted", "unused", "refused", "safety"):
         page.evaluate(
             "id => { document.querySelectorAll('section').forEach(x => { x.hidden = x.id !== id });"

@@ -124,10 +124,10 @@
       all("[form=ask]").forEach(function (x) { x.disabled = false; });
     };
     me.refuse = function (name, problem) {
-      var words = said[name] || said.denied, p = problem || {}, list = $("how-far");
+      var words = said[name] || said.denied, p = problem || {}, zh = p.zh || {}, e = p.en || {}, list = $("how-far");
       me.end();
-      put($("why"), p.title_zh || p.title || words.title, p.title_en || (problem && p.title) || words.title_en);
-      put($("what"), p.line2_zh || p.line2 || words.line2, p.line2_en || words.line2_en);
+      put($("why"), zh.title || p.title_zh || chinese(p.title) || words[0], e.title || p.title_en || words[2]);
+      put($("what"), zh.line2 || p.line2_zh || chinese(p.line2) || words[1], e.line2 || p.line2_en || words[3]);
       list.textContent = "";
       for (var i = 0; problem === undefined && i <= last; i++) list.append(rows[i].cloneNode(true));
       list.hidden = !list.children.length;
@@ -180,12 +180,13 @@
       clearTimeout(timer);
       return answer.json().catch(function () { return {}; }).then(function (data) {
         if (answer.ok) return follow(data);
+        if (/safety|lockdown/.test(data.reason)) { me.end(); return alarm(); }
         var name = { 401: "not_signed_in", 409: "lock_offline", 429: "too_fast", 503: "hub_down" }[answer.status];
-        me.refuse(name || (answer.status === 403 ? "denied" : "unsent"), answer.status === 403 ? data : null);
-        if (/safety|lockdown/.test(data.reason)) alarm();
+        me.refuse(said[data.code] ? data.code : name || (answer.status === 403 ? "denied" : "unsent"), answer.status === 403 ? data : null);
       });
     }).catch(function () { me.refuse("unsent", null); });
   }
+  function chinese(text) { return /[\u4e00-\u9fff]/.test(text) ? text : ""; } // a title may be HTTP's own phrase
   function key() {
     var bytes = crypto.getRandomValues(new Uint8Array(16)), text = "";
     bytes.forEach(function (b) { text += (b + 256).toString(16).slice(1); });

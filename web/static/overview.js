@@ -118,15 +118,14 @@
     const codes = Array.from(new Set(model.inside("").map((c) => c.adcode.slice(0, 4)))).sort(), nav = $("city");
     const wanted = [["", W.text("all")]].concat(codes.map((code) => [code, cityName(code)]));
     nav.setAttribute("aria-label", W.text("cities"));
-    nav.replaceChildren();
-    wanted.forEach(([code, name]) => {
-      const a = make("a", "", nav);
-      a.href = "#" + (code || "all");
-      a.textContent = name;
-      if (code === area) {
-        a.setAttribute("aria-current", "page");
-        nav.scrollLeft = a.offsetLeft - (nav.clientWidth - a.clientWidth) / 2;
-      }
+    while (nav.childElementCount > wanted.length) nav.lastChild.remove();
+    wanted.forEach(([code, name], i) => {
+      const a = nav.children[i] || make("a", "", nav), here = code === area;
+      a.setAttribute("href", "#" + (code || "all"));
+      say(a, name);
+      if (here === a.hasAttribute("aria-current")) return;
+      here ? a.setAttribute("aria-current", "page") : a.removeAttribute("aria-current");
+      if (here) nav.scrollLeft = a.offsetLeft - (nav.clientWidth - a.clientWidth) / 2;
     });
   }
   let sums = null;

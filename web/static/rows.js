@@ -85,6 +85,7 @@
       icon("door", r.door, "i");
       r.door.append(make("span"));
     } else if (!s.door && r.door) { r.door.remove(); r.door = null; }
+    r.li.classList.toggle("doored", !!r.door);
     if (r.door) {
       r.door.href = "/d/" + encodeURIComponent(s.door);
       say(r.door.lastChild, W.text("door"));

@@ -118,7 +118,11 @@ def decode_link(payload: bytes) -> LinkWord:
 
 
 def _present(
-    metrics: Mapping[str, Metric], values: Mapping[str, Any], raw: Mapping[str, Any], extra: dict[str, Any], path: str
+    metrics: Mapping[str, Metric],
+    values: Mapping[str, Any],
+    raw: Mapping[str, Any],
+    extra: dict[str, Any],
+    path: str,
 ) -> Fields:
     fields: Fields = {}
     for name, metric in metrics.items():

@@ -22,7 +22,12 @@ class Changes(NamedTuple):
 
 
 def apply(
-    kind: Kind, state: DeviceState, origin: DeviceState | None, fields: Fields, parts: Mapping[int, Fields], mark: Mark
+    kind: Kind,
+    state: DeviceState,
+    origin: DeviceState | None,
+    fields: Fields,
+    parts: Mapping[int, Fields],
+    mark: Mark,
 ) -> Changes:
     """Fold one message into `state`, which may share unchanged parts with `origin`.
 

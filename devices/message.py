@@ -10,7 +10,12 @@ from domain.facts import Value
 
 
 def metric(
-    doc: str, *, unit: str | None = None, low: float | None = None, high: float | None = None, fresh_s: int = 600
+    doc: str,
+    *,
+    unit: str | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    fresh_s: int = 600,
 ) -> Any:
     """Declare a field that is measured: its unit, its valid range, and the age after which it is unknown.
 
@@ -33,8 +38,12 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, protected_namespaces=())
 
     v: Literal[1] = Field(description="version of the contract")
-    ts: int | None = Field(default=None, description="device time in epoch milliseconds; null without a clock")
-    boot: str = Field(pattern=r"^[0-9A-Za-z_-]{1,32}$", description="random word, new at each start of the speaker")
+    ts: int | None = Field(
+        default=None, description="device time in epoch milliseconds; null without a clock"
+    )
+    boot: str = Field(
+        pattern=r"^[0-9A-Za-z_-]{1,32}$", description="random word, new at each start of the speaker"
+    )
     seq: int = Field(ge=0, description="rises by one per message of this boot, over both lanes")
     low: int | None = Field(default=None, ge=0, description="oldest seq that the speaker still holds")
 
@@ -65,7 +74,9 @@ class Reply(Message):
 
     id: str = Field(min_length=1, max_length=64)
     state: Literal["nonce", "accepted", "rejected", "done"]
-    nonce: str | None = Field(default=None, max_length=64, description="16 bytes as base64url; lives 5 s, used once")
+    nonce: str | None = Field(
+        default=None, max_length=64, description="16 bytes as base64url; lives 5 s, used once"
+    )
     reason: str | None = Field(default=None, max_length=120)
 
 

@@ -16,7 +16,9 @@ FRESH_S = 180
 class OccupancyTelemetry(Telemetry):
     """Two readings that can contradict each other: a counter over the door, and presence in the room."""
 
-    count_raw: int | None = metric("net count of the door counter", unit="people", low=-1000, high=1000, fresh_s=FRESH_S)
+    count_raw: int | None = metric(
+        "net count of the door counter", unit="people", low=-1000, high=1000, fresh_s=FRESH_S
+    )
     presence: bool | None = metric("somebody is in the room", fresh_s=FRESH_S)
     in_total: int | None = metric("people counted in", unit="people", low=0, fresh_s=86_400)
     out_total: int | None = metric("people counted out", unit="people", low=0, fresh_s=86_400)

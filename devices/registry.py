@@ -24,7 +24,9 @@ def kinds() -> Mapping[str, Kind]:
         if kind.name in found:
             raise TypeError(f"devices/{module.name}.py: the kind {kind.name!r} is declared twice")
         if kind.name != module.name:
-            raise TypeError(f"devices/{module.name}.py declares the kind {kind.name!r}: name the file after it")
+            raise TypeError(
+                f"devices/{module.name}.py declares the kind {kind.name!r}: name the file after it"
+            )
         found[kind.name] = kind
     return MappingProxyType(found)
 

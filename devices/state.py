@@ -47,7 +47,10 @@ class DeviceState:
         for n, facts in self.parts.items():
             values = facts.values
             parts[n] = [
-                {name: [values.get(name), marks.setdefault(mark, len(marks))] for name, mark in facts.marks.items()},
+                {
+                    name: [values.get(name), marks.setdefault(mark, len(marks))]
+                    for name, mark in facts.marks.items()
+                },
                 {name: values[name] for name in values if name not in facts.marks},
                 facts.memory,
             ]

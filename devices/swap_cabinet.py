@@ -21,7 +21,9 @@ class Slot(Part):
     """One slot and the battery in it."""
 
     n: int = Field(ge=1, le=48, description="number of the slot")
-    state: Literal["empty", "charging", "full", "fault"] | None = metric("what the slot does", fresh_s=FRESH_S)
+    state: Literal["empty", "charging", "full", "fault"] | None = metric(
+        "what the slot does", fresh_s=FRESH_S
+    )
     enabled: bool | None = metric("the slot may be used", fresh_s=FRESH_S)
     door: Literal["open", "closed"] | None = metric("door of the slot", fresh_s=FRESH_S)
     charger_on: bool | None = metric("the charger feeds the battery", fresh_s=FRESH_S)
@@ -136,8 +138,12 @@ KIND = Kind(
     telemetry=CabinetTelemetry,
     events={"overheat": Overheat, "runaway": Runaway, "smoke": Smoke, "swapped": Swapped},
     commands={
-        "stop_charge": Command(name="stop_charge", args={"slot": (1, 48)}, part_arg="slot", holds=_charger_off),
-        "disable_slot": Command(name="disable_slot", args={"slot": (1, 48)}, part_arg="slot", holds=_disabled),
+        "stop_charge": Command(
+            name="stop_charge", args={"slot": (1, 48)}, part_arg="slot", holds=_charger_off
+        ),
+        "disable_slot": Command(
+            name="disable_slot", args={"slot": (1, 48)}, part_arg="slot", holds=_disabled
+        ),
         "cut_power": Command(name="cut_power", holds=_power_cut),
     },
     parts=Parts(

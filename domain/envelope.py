@@ -27,7 +27,9 @@ def read_envelope(body: Mapping[str, Any]) -> Envelope:
     boot = read_boot(body)
     seq = body.get("seq")
     if type(seq) is not int or seq < 0:
-        raise BadMessage("bad_envelope", "seq", _expected("a number from 0 that rises by one", seq), boot=boot)
+        raise BadMessage(
+            "bad_envelope", "seq", _expected("a number from 0 that rises by one", seq), boot=boot
+        )
     if body.get("v") != VERSION or body["v"] is True:
         raise BadMessage("bad_envelope", "v", _expected("1", body.get("v")), boot=boot, seq=seq)
     low = body.get("low")

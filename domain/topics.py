@@ -45,7 +45,9 @@ def parse(topic: str) -> Topic:
     _, adcode, station, lane, kind, n, leaf = levels
     for name, level in zip(("adcode", "station", "kind", "n"), (adcode, station, kind, n), strict=True):
         if not _LEVEL.fullmatch(level):
-            raise BadTopic("bad_topic", f"topic.{name}", f"{level[:64]!r} may hold letters, digits, - and _ only")
+            raise BadTopic(
+                "bad_topic", f"topic.{name}", f"{level[:64]!r} may hold letters, digits, - and _ only"
+            )
     if lane not in _LEAVES:
         raise BadTopic("bad_topic", "topic.lane", f"{lane[:64]!r} is not quick, bulk or down")
     if not (n.isdecimal() and n.isascii() and len(n) <= 6 and str(int(n)) == n):

@@ -25,6 +25,7 @@ class Health:
         self._hub = hub
         self._database_down_s: float | None = None
         self._said_s = 0.0
+        self.listens = False
         self.counts: Counter[str] = Counter()
         self.turn_s = clock.monotonic_s()
 
@@ -82,5 +83,7 @@ class Health:
     @property
     def dead(self) -> bool:
         """True when only a restart helps."""
+        if not self.listens:
+            return False
         status = self._hub.status()
         return not status.thread_alive or status.last_turn_age_s > 3 * STUCK_AFTER_S

@@ -79,23 +79,32 @@ class Gateway:
 
     def run(self) -> None:
         """Take the shard, load what is known, connect, and work until stopped."""
+        self.begin()
+        try:
+            while not self._stop.is_set():
+                self.turn()
+        finally:
+            self.end()
+
+    def begin(self) -> None:
+        """Everything before the first turn."""
         self._patiently(lambda: self._committer.take_shard(self._clock.now_ms()))
         self._patiently(self._rules.load)
         self._patiently(lambda: load_fleet(self._database, self._fleet))
         self._patiently(lambda: self._desk.recover(self._fleet))
         self._adopt_rules()
         self._hub.start()
+        self.health.listens = True
         logger.info(
             "The gateway watches %d stations with %d devices",
             len(self._fleet.stations),
             len(self._fleet.members),
             extra={"action": "gateway_started", "epoch": self._committer.epoch},
         )
-        try:
-            while not self._stop.is_set():
-                self.turn()
-        finally:
-            self._hub.stop()
+
+    def end(self) -> None:
+        """Leave the broker; the sessions stay."""
+        self._hub.stop()
 
     def turn(self) -> None:
         """One batch: all of quick, up to 1,000 of bulk, what is due, and the commands under way."""
@@ -199,6 +208,7 @@ class Gateway:
 
     def _acknowledge(self, overlay: Overlay, messages: Sequence[Incoming]) -> None:
         acks = acks_for(overlay, self._committer.store)
+        overlay.count("acks", len(acks))
         lanes: dict[LaneName, list[tuple[int, int]]] = {"quick": [], "bulk": []}
         for message in messages:
             lanes["bulk" if "/bulk/" in message.topic else "quick"].append((message.generation, message.mid))

@@ -100,14 +100,26 @@ def test_what_must_hold_can_be_told_from_facts(kind: Kind) -> None:
 @every_kind
 @given(payload=st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_a_bad_message(kind: Kind, payload: bytes) -> None:
-    for decode in (lambda p: decode_telemetry(kind, p), lambda p: decode_event(kind, p), decode_reply, decode_link):
+    for decode in (
+        lambda p: decode_telemetry(kind, p),
+        lambda p: decode_event(kind, p),
+        decode_reply,
+        decode_link,
+    ):
         try:
             decode(payload)
         except BadMessage as bad:
             assert bad.reason
 
 
-VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.lists(st.integers(), max_size=2)
+)
 
 
 @every_kind

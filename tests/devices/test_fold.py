@@ -27,7 +27,10 @@ def picture(state: DeviceState) -> dict[int, tuple[dict[str, Value], dict[str, M
 
 
 def test_a_present_field_sets_value_and_age_and_an_absent_one_keeps_both() -> None:
-    state = folded("occupancy_sensor", [(Mark(0, 1, 100), {"count_raw": 3, "presence": True}, {}), (Mark(0, 2, 200), {"count_raw": 4}, {})])
+    state = folded(
+        "occupancy_sensor",
+        [(Mark(0, 1, 100), {"count_raw": 3, "presence": True}, {}), (Mark(0, 2, 200), {"count_raw": 4}, {})],
+    )
     assert (state.own.values["count_raw"], state.own.as_of("count_raw")) == (4, 200)
     assert (state.own.values["presence"], state.own.as_of("presence")) == (True, 100)
 
@@ -40,14 +43,20 @@ def test_a_late_message_is_history_only() -> None:
 
 
 def test_a_newer_boot_beats_any_number_of_an_older_one() -> None:
-    state = folded("occupancy_sensor", [(Mark(10, 0, 300), {"count_raw": 1}, {}), (Mark(5, 900, 250), {"count_raw": 7}, {})])
+    state = folded(
+        "occupancy_sensor",
+        [(Mark(10, 0, 300), {"count_raw": 1}, {}), (Mark(5, 900, 250), {"count_raw": 7}, {})],
+    )
     assert state.own.values["count_raw"] == 1
 
 
 def test_slots_of_several_messages_merge_by_their_number() -> None:
     state = folded(
         "swap_cabinet",
-        [(Mark(0, 1, 1), {}, {1: {"temp_c": 30.0}, 2: {"temp_c": 31.0}}), (Mark(0, 2, 2), {}, {2: {"temp_c": 33.0}, 3: {"temp_c": 34.0}})],
+        [
+            (Mark(0, 1, 1), {}, {1: {"temp_c": 30.0}, 2: {"temp_c": 31.0}}),
+            (Mark(0, 2, 2), {}, {2: {"temp_c": 33.0}, 3: {"temp_c": 34.0}}),
+        ],
     )
     assert {n: facts.values["temp_c"] for n, facts in state.parts.items() if n} == {1: 30.0, 2: 33.0, 3: 34.0}
 
@@ -82,9 +91,14 @@ def test_any_order_gives_the_same_facts(run: list[Message], rnd: object) -> None
     assert picture(folded("occupancy_sensor", shuffled)) == picture(folded("occupancy_sensor", run))
 
 
-@given(st.lists(st.fixed_dictionaries({}, optional=SLOT), min_size=1, max_size=8), st.randoms(use_true_random=False))
+@given(
+    st.lists(st.fixed_dictionaries({}, optional=SLOT), min_size=1, max_size=8),
+    st.randoms(use_true_random=False),
+)
 def test_any_order_of_slots_gives_the_same_slots(slots: list[dict[str, Value]], rnd: object) -> None:
-    run: list[Message] = [(Mark(0, seq, seq * 10_000), {}, {1 + seq % 3: slot}) for seq, slot in enumerate(slots)]
+    run: list[Message] = [
+        (Mark(0, seq, seq * 10_000), {}, {1 + seq % 3: slot}) for seq, slot in enumerate(slots)
+    ]
     shuffled = list(run)
     rnd.shuffle(shuffled)  # type: ignore[attr-defined]
     assert picture(folded("swap_cabinet", shuffled)) == picture(folded("swap_cabinet", run))
@@ -93,7 +107,10 @@ def test_any_order_of_slots_gives_the_same_slots(slots: list[dict[str, Value]], 
 @given(runs())
 def test_duplicates_change_nothing(run: list[Message]) -> None:
     once = folded("occupancy_sensor", run)
-    assert folded("occupancy_sensor", [m for message in run for m in (message, message)]).to_json() == once.to_json()
+    assert (
+        folded("occupancy_sensor", [m for message in run for m in (message, message)]).to_json()
+        == once.to_json()
+    )
 
 
 @given(runs())

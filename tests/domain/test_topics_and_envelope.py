@@ -17,7 +17,12 @@ DOOR = DeviceId("331002-0001", "door_lock", 1)
 
 @pytest.mark.parametrize(
     "topic",
-    [topics.telemetry("331002", DOOR), topics.event("331002", DOOR), topics.reply("331002", DOOR), topics.command("331002", DOOR)],
+    [
+        topics.telemetry("331002", DOOR),
+        topics.event("331002", DOOR),
+        topics.reply("331002", DOOR),
+        topics.command("331002", DOOR),
+    ],
 )
 def test_what_is_written_can_be_read(topic: str) -> None:
     parsed = topics.parse(topic)

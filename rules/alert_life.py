@@ -242,13 +242,14 @@ class Moment:
         self, bound: BoundRule, part: int, happened_ms: int, facts: Mapping[str, Value], *, act: bool
     ) -> OpenAlert:
         rule, plan = bound.rule, self.plan
+        number = f" {self.device.n}" if self.device.n else ""
         gone_s = max(0, self.now_ms - happened_ms) // 1000
         zh, en = in_both(
             rule.text_zh,
             rule.text_en,
             {"min": gone_s // 60, "sec": gone_s, **facts, "slot": part},
             stations=self.office.station_names(self.device.station),
-            devices=(f"{plan.title_zh} {self.device.n}", f"{plan.title_en} {self.device.n}"),
+            devices=(f"{plan.title_zh}{number}", f"{plan.title_en}{number}"),
             happened_ms=happened_ms,
             learned_ms=self.now_ms if rule.silent_ms is None else happened_ms,
         )

@@ -39,7 +39,9 @@ def failures(rule: Rule, rulebook: Rulebook) -> Iterator[tuple[int, str]]:
 
 def _run(rule: Rule, case: Case, rulebook: Rulebook) -> tuple[bool, bool]:
     watcher = Watcher(rulebook)
-    kind = rulebook.kinds.get(rule.kind if rule.kind != ANY_KIND else next(iter(rulebook.kinds)))
+    # A rule for every kind shows on any of them.
+    name = next(iter(rulebook.kinds)) if rule.kind == ANY_KIND else rule.kind
+    kind = rulebook.kinds.get(name)
     device = DeviceId("331002-0001", kind.name if kind else STATION, 1 if kind else 0)
     state = DeviceState()
     story = _Story(watcher, device, state, kind, rule)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from devices.kind import Kind
 from domain.facts import Value
 from rules.conditions import Condition
 from rules.effects import Severity
@@ -13,9 +12,9 @@ from rules.effects import Severity
 STATION = "station"
 """The kind of a rule over a whole station: it sees what devices export by role."""
 ANY_KIND = "any"
-"""The kind of a rule that holds for every device."""
+"""The kind of a rule that holds for every device, and for the station's edge box."""
 CLOCK_FAULT = "clock_fault"
-"""A fact of every device: its clock cannot be used."""
+"""A fact of every device and edge box: its clock cannot be used."""
 
 LEVEL_ZH: Mapping[Severity, str] = {"emergency": "紧急", "major": "严重", "minor": "一般", "info": "提示"}
 LEVEL_EN: Mapping[Severity, str] = {
@@ -87,7 +86,6 @@ class Rule:
         """The facts whose change makes it worth looking again."""
         return frozenset((self.when.reads if self.when else ()) + (self.clear.reads if self.clear else ()))
 
-    def is_for(self, kind: Kind | str) -> bool:
+    def is_for(self, kind: str) -> bool:
         """True when devices of this kind (or the station itself) are watched by it."""
-        name = kind if isinstance(kind, str) else kind.name
-        return self.kind == name or (self.kind == ANY_KIND and name != STATION)
+        return self.kind in (kind, ANY_KIND)

@@ -14,10 +14,10 @@ TRUTH = ("true", "false")
 
 def variables_of(kind: str, in_part: bool, kinds: Mapping[str, Kind]) -> dict[str, ColumnType]:
     """Names and types that a rule over this kind may use."""
-    if kind == STATION:
-        return {f"{one.role}.{one.name}": one.type for each in kinds.values() for one in each.exports}
     names: dict[str, ColumnType] = {CLOCK_FAULT: "bool"}
-    if kind != ANY_KIND:
+    if kind == STATION:
+        names.update({f"{one.role}.{one.name}": one.type for each in kinds.values() for one in each.exports})
+    elif kind != ANY_KIND:
         names.update(kinds[kind].variables(in_part))
     return names
 

@@ -104,8 +104,8 @@ class Plan:
     inner_by_own: dict[str, tuple[BoundRule, ...]] = field(default_factory=dict)
     events: dict[str, tuple[BoundRule, ...]] = field(default_factory=dict)
     silent: tuple[BoundRule, ...] = ()
-    title_zh: str = ""
-    title_en: str = ""
+    title_zh: str = "驿站网关"
+    title_en: str = "Station box"
     variables: frozenset[str] = frozenset()
 
 
@@ -115,7 +115,7 @@ def plan_for(kind: str, rulebook: Rulebook) -> Plan | None:
     if not rules:
         return None
     known = rulebook.kinds.get(kind)
-    plan = Plan(title_zh="驿站", title_en="Station")
+    plan = Plan()
     if known is not None:
         plan.title_zh, plan.title_en = known.title_zh, known.title_en
         plan.variables = frozenset(known.variables(True))

@@ -11,6 +11,7 @@ from domain.facts import Facts, Value
 from domain.ids import DeviceId
 from rules.alert_life import OPEN, PENDING, UNSURE, WAITING, Moment, Office
 from rules.effects import Effect, ResolveAlert
+from rules.rule import CLOCK_FAULT
 from rules.sight import DAY_MS, BoundRule, Plan, plan_for
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ class Watcher:
             if not part:
                 for bound in plan.inner_by_own.get(name, ()):
                     hits.update({(inner, bound.rule.code): bound for inner in state.parts if inner})
+        for bound in plan.own.get(CLOCK_FAULT, ()):
+            if state.clock_fault or f"0/{bound.rule.code}" in state.watch:
+                hits[SELF, bound.rule.code] = bound
         if not hits and not state.watch:
             return []
         moment = self._moment(plan, device, state, now_ms, open_codes)
@@ -76,7 +80,7 @@ class Watcher:
             if "r" in entry or entry.get("due", now_ms + 1) <= now_ms:
                 inner, code = _split(key)
                 known = plan.by_code.get(code)
-                if known is not None and known.rule.silent_ms is None and part in (SELF, inner):
+                if known is not None and known.rule.silent_ms is None:
                     hits[inner, code] = known
         for (inner, _), bound in hits.items():
             moment.judge(bound, inner)
@@ -138,13 +142,15 @@ class Watcher:
             if rule.when is not None:
                 newer = bound.newer(state, at_part, happened_ms, now_ms)
                 denied = self._office.holds(rule.code, rule.when, newer.facts) is False
-            values: dict[str, Value] = dict(bound.look(state, at_part, now_ms).facts)
+            seen = bound.look(state, at_part, now_ms)
+            values: dict[str, Value] = dict(seen.facts)
             values.update(
                 {name: value for name, value in body.items() if name in plan.variables and _is_plain(value)}
             )
             entry = moment.entry(at_part, rule.code)
             if entry is None or entry["s"] not in OPEN:
-                moment.fire(bound, at_part, happened_ms, values, act=not denied)
+                on = rule.when is not None and self._office.holds(rule.code, rule.when, seen.facts) is True
+                moment.fire(bound, at_part, happened_ms, values, act=not denied, on=on)
             elif not denied and happened_ms > entry["since"]:
                 moment.again(bound, at_part, entry, values)
         return moment.effects
@@ -186,8 +192,8 @@ class Watcher:
         """At a deadline: `for`, a delayed clear, silence.
 
         `heard_ms` is when the box that speaks for the device was last heard, None for a speaker itself.
-        `floor_ms` is when the lanes caught up: no silence counts before it, and while it lies in the
-        future only safety rules keep their deadlines.
+        `floor_ms` is when the lanes caught up, or now while they have not: no silence counts before it,
+        and until then only safety rules keep their deadlines.
         """
         plan = self._plan(device.kind)
         if plan is None:
@@ -202,7 +208,7 @@ class Watcher:
             if bound is None:
                 state.watch[key] = {name: value for name, value in entry.items() if name != "due"}
             elif bound.rule.silent_ms is None:
-                moment.judge(bound, part, at_deadline=True, caught_up=floor_ms <= now_ms)
+                moment.judge(bound, part, at_deadline=True, caught_up=floor_ms < now_ms)
         for bound in plan.silent:
             moment.silence(bound, heard_ms, floor_ms)
         return moment.effects

@@ -1,0 +1,87 @@
+"""The gateway as a process: built from settings and keys, ended when nothing but a new start helps."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+
+from domain import topics
+from domain.errors import ShardLost
+from gateway.options import GatewayOptions
+from gateway.service import Gateway
+from runtime.first_rulebook import seed
+from runtime.installation import Installation
+from runtime.stopping import on_signal
+from storage.database import Database
+from storage.series import SqlSeries
+from transport.hub import HubLink
+from transport.lane import LaneOptions
+
+logger = logging.getLogger(__name__)
+
+INBOX = 30_000
+LOOK_EVERY_S = 2.0
+DEAD = 70
+
+
+def run_gateway(here: Installation) -> None:
+    """Run until SIGINT or SIGTERM. Raises ShardLost when another gateway has taken over."""
+    database = here.database()
+    try:
+        seed(here, database)
+        gateway = make_gateway(here, database)
+        on_signal(gateway.stop)
+        threading.Thread(target=_end_when_dead, args=(gateway,), name="health-watch", daemon=True).start()
+        gateway.run()
+    except ShardLost as lost:
+        logger.error("%s", lost, extra={"action": "shard_lost"})
+        raise
+    finally:
+        database.close()
+
+
+def make_gateway(here: Installation, database: Database) -> Gateway:
+    """A gateway for this installation's broker and database; nothing is connected yet."""
+    settings, secrets = here.settings, here.secrets()
+
+    def lane(client_id: str, *filters: tuple[str, int]) -> LaneOptions:
+        return LaneOptions(
+            client_id=client_id,
+            username="gateway",
+            password=secrets.broker_passwords["gateway"],
+            filters=filters,
+        )
+
+    hub = HubLink(
+        broker_host(settings.mqtt_bind),
+        settings.mqtt_port,
+        lanes={
+            "quick": lane(secrets.client_ids.quick, (topics.QUICK_FILTER, 1), (topics.COMMAND_HINTS, 0)),
+            "bulk": lane(secrets.client_ids.bulk, (topics.BULK_FILTER, 1)),
+        },
+        inbox_size=INBOX,
+        wall_ms=here.clock.now_ms,
+    )
+    channels = ("webhook",) if settings.webhook_url else ()
+    options = GatewayOptions(retention_days=settings.retention_days, channels=channels)
+    return Gateway(database, SqlSeries(), hub, secrets.commands.active, here.clock, options)
+
+
+def broker_host(bind: str) -> str:
+    """Where a process of this machine reaches the broker."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104
+
+
+def _end_when_dead(gateway: Gateway) -> None:
+    """A gateway whose network thread has died would hear nothing for ever; a new one goes on at once."""
+    pause = threading.Event()
+    while not pause.wait(LOOK_EVERY_S):
+        if gateway.health.dead:
+            logger.critical(
+                "The gateway ends because it cannot go on: %s",
+                " ".join(gateway.health.problems()),
+                extra={"action": "gateway_dead"},
+            )
+            logging.shutdown()
+            os._exit(DEAD)

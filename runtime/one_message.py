@@ -1,0 +1,57 @@
+"""One message to the broker in a station's name, as if typed at mosquitto_pub."""
+
+from __future__ import annotations
+
+import secrets as random_words
+import threading
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from domain import topics
+from domain.errors import WaystationError
+from runtime.gateway_process import broker_host
+from runtime.installation import CannotStart, Installation
+
+WITHIN_S = 5.0
+
+
+class NotSent(WaystationError):
+    """The message did not reach the broker."""
+
+
+def send_one(here: Installation, topic: str, payload: bytes) -> None:
+    """Publish at QoS 1 and wait for the broker's word; BadTopic, CannotStart or NotSent when it fails."""
+    parsed = topics.parse(topic)
+    settings = here.settings
+    secret = here.secrets().issue_station(parsed.adcode, parsed.device.station, here.now_ms())
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, f"hand-{random_words.token_hex(8)}")
+    client.username_pw_set("station", secret)
+    welcome = threading.Event()
+    refusal: list[str] = []
+
+    def connected(_c: object, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
+        if reason.is_failure:
+            refusal.append(str(reason))
+        welcome.set()
+
+    client.on_connect = connected
+    try:
+        client.connect(broker_host(settings.mqtt_bind), settings.mqtt_port, keepalive=30)
+    except OSError as exc:
+        raise CannotStart(
+            f"No broker answers on port {settings.mqtt_port} ({exc.strerror or exc}); "
+            "start ./waystation up first."
+        ) from exc
+    client.loop_start()
+    try:
+        if not welcome.wait(WITHIN_S) or refusal:
+            raise NotSent(f"The broker refuses the connection: {refusal[0] if refusal else 'no answer'}.")
+        sent = client.publish(topic, payload, qos=1)
+        sent.wait_for_publish(WITHIN_S)
+        if not sent.is_published():
+            raise NotSent(f"The broker has not confirmed the message within {WITHIN_S:.0f} s.")
+    finally:
+        client.disconnect()
+        client.loop_stop()

@@ -1,0 +1,42 @@
+"""Questions whose answers tell that a part of the hub is ready."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+
+from storage.database import Database
+from storage.shards import worker
+
+_WAIT_S = 1.0
+
+
+def answers(host: str, port: int, path: str | None = None) -> bool:
+    """True when somebody listens there and, with a path, answers 200 to a GET of it."""
+    if path is None:
+        try:
+            socket.create_connection((host, port), _WAIT_S).close()
+        except OSError:
+            return False
+        return True
+    connection = http.client.HTTPConnection(host, port, timeout=_WAIT_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def gateway_listens(database: Database, since_ms: int) -> bool:
+    """True when a gateway that started after `since_ms` hears both lanes."""
+    with database.read() as connection:
+        found = worker(connection, 0)
+    return (
+        found is not None
+        and found.seen_ms >= since_ms
+        and found.quick_since_ms is not None
+        and found.bulk_since_ms is not None
+        and min(found.quick_since_ms, found.bulk_since_ms) >= since_ms
+    )

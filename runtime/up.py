@@ -1,0 +1,173 @@
+"""Starts every part in order, says what to open, looks after them, and ends them in order."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+
+from domain.errors import StorageUnavailable
+from runtime.children import Child, ChildPlan
+from runtime.first_rulebook import seed
+from runtime.first_stations import fill
+from runtime.gateway_process import broker_host
+from runtime.installation import CannotStart, Installation
+from runtime.instance_lock import InstanceLock
+from runtime.output import say
+from runtime.ready import answers, gateway_listens
+from runtime.stopping import StopSignals
+from runtime.welcome import welcome
+from storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+READY_WITHIN_S = 90.0
+LOOK_EVERY_S = 0.1
+CODE_CANNOT_START = 2
+CODE_SHARD_LOST = 3
+SHARD_LOST = (
+    "Another gateway has taken over this database, so this one is left alone; "
+    "when that is not wanted, end the other one and start Waystation again."
+)
+
+
+class _Stopped(Exception):
+    """Somebody pressed Ctrl-C before everything was ready."""
+
+
+class _ChildSaidWhy(Exception):
+    """A part could not start and has said why itself."""
+
+
+class Up:
+    """One run of the whole hub on this machine."""
+
+    def __init__(self, here: Installation) -> None:
+        self._here = here
+        self._clock = here.clock
+        self._began_s = here.clock.monotonic_s()
+        self._signals = StopSignals()
+        self._lock = InstanceLock(here.var_dir)
+        self._children: dict[str, Child] = {}
+
+    def run(self) -> int:
+        """Run until SIGINT, SIGTERM or SIGHUP; returns the exit code, or raises CannotStart."""
+        self._lock.take()
+        database: Database | None = None
+        try:
+            self._refuse_taken_port()
+            self._here.secrets()
+            self._start("broker", grace_s=12.0)
+            database = self._prepare_data()
+            self._start_parts(database)
+            if not self._signals.look():
+                say(welcome(self._here, database))
+            self._watch()
+            return 0
+        except _ChildSaidWhy:
+            return CODE_CANNOT_START
+        except _Stopped:
+            return 0
+        finally:
+            self._stop()
+            if database is not None:
+                database.close()
+            self._lock.release()
+
+    def _prepare_data(self) -> Database:
+        here = self._here
+        for line in here.upgrade():
+            logger.info("%s", line, extra={"action": "series_made"})
+        database = here.database()
+        try:
+            book = seed(here, database)
+            new = fill(database, here.settings, here.now_ms())
+        except BaseException:
+            database.close()
+            raise
+        added = f", {new} stations added" if new else ""
+        self._progress(f"database ready, rulebook {book.version} in force{added}")
+        return database
+
+    def _start_parts(self, database: Database) -> None:
+        settings = self._here.settings
+        host = broker_host(settings.mqtt_bind)
+        self._wait("broker", lambda: answers(host, settings.mqtt_port))
+        self._progress(f"broker takes stations on port {settings.mqtt_port}")
+        since_ms = self._here.now_ms()
+        self._start("gateway", grace_s=8.0, never_again=((CODE_SHARD_LOST, SHARD_LOST),))
+        self._start("api")
+        self._start("courier")
+        # Before the gateway has subscribed, messages would be confirmed by the broker and be gone.
+        self._wait("gateway", lambda: gateway_listens(database, since_ms))
+        self._progress("gateway listens")
+        if settings.stations:
+            self._start("sim")
+        bind = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind, settings.bind)  # noqa: S104
+        self._wait("api", lambda: answers(bind, settings.api_port, "/healthz"))
+        self._progress(f"pages and API on port {settings.api_port}")
+
+    def _start(
+        self, name: str, *, grace_s: float = 4.0, never_again: tuple[tuple[int, str], ...] = ()
+    ) -> None:
+        plan = ChildPlan(name=name, arguments=(name, "--watched"), grace_s=grace_s, never_again=never_again)
+        child = Child(plan, self._clock)
+        child.start()
+        self._children[name] = child
+
+    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
+        """Wait until a part is ready; CannotStart when it ends by itself or needs too long."""
+        while not self._signals.wait(LOOK_EVERY_S):
+            code = self._children[name].exit_code
+            if code == CODE_CANNOT_START:
+                raise _ChildSaidWhy
+            for child in self._children.values():
+                child.look()
+            try:
+                if ready():
+                    return
+            except StorageUnavailable as exc:
+                logger.warning("%s", exc, extra={"action": "database_down"})
+            if self._clock.monotonic_s() - self._began_s > READY_WITHIN_S:
+                raise CannotStart(
+                    f"The {name} is not ready after {READY_WITHIN_S:.0f} s; "
+                    f"its log is {self._here.var_dir / 'log' / name}.log."
+                )
+        raise _Stopped
+
+    def _watch(self) -> None:
+        while not self._signals.wait(LOOK_EVERY_S):
+            for child in self._children.values():
+                child.look()
+
+    def _stop(self) -> None:
+        """First those who speak, the broker last; a second Ctrl-C does not wait for anybody."""
+        running = [name for name in ("sim", "api", "courier", "gateway", "broker") if name in self._children]
+        if any(self._children[name].pid is not None for name in running):
+            self._progress("stopping")
+        signals = self._signals.count
+        for name in running:
+            child = self._children[name]
+            child.end()
+            deadline_s = self._clock.monotonic_s() + child.plan.grace_s
+            while not child.wait(0.05):
+                if self._clock.monotonic_s() > deadline_s or self._signals.look() > max(1, signals):
+                    child.kill()
+        if running:
+            self._progress("everything has ended; the data stay")
+
+    def _refuse_taken_port(self) -> None:
+        settings = self._here.settings
+        family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.bind, settings.api_port))
+            except OSError as exc:
+                raise CannotStart(
+                    f"Port {settings.api_port} on {settings.bind} cannot be used ({exc.strerror}); "
+                    "stop what holds it or set WAYSTATION_API_PORT to a free port."
+                ) from exc
+
+    def _progress(self, text: str) -> None:
+        say(f"{self._clock.monotonic_s() - self._began_s:5.1f} s  {text}")

@@ -14,7 +14,6 @@ CHARGE_PCT_PER_S = 75 / (135 * 60)
 WARMER_C = 11.0
 WARM_TAU_S = 600.0
 COOL_TAU_S = 90.0
-OVERHEAT_RISE_S = 20.0
 RUNAWAY_SMOKE_C = 95.0
 RUNAWAY_PEAK_C = 640.0
 RUNAWAY_DEAF_C = 300.0
@@ -39,6 +38,7 @@ class BatterySlot:
     heat_from_c: float = 0.0
     heat_peak_c: float = 0.0
     heat_s: float = 0.0
+    heat_rise_s: float = 20.0
     warmer_c_per_s: float = 0.0
     reported_hot: bool = False
 
@@ -65,8 +65,9 @@ class BatterySlot:
         """A rider takes the battery."""
         self.battery, self.soc_pct, self.temp_c = None, 0.0, temp_c
 
-    def overheat(self, peak_c: float) -> None:
-        """Rise to `peak_c` within 20 s and stay there until the charger stops."""
+    def overheat(self, peak_c: float, rise_s: float) -> None:
+        """Rise to `peak_c` within `rise_s` seconds and stay there until the charger stops."""
+        self.heat_rise_s = rise_s
         self.heat, self.heat_from_c, self.heat_peak_c, self.heat_s = "overheat", self.temp_c, peak_c, 0.0
 
     def run_away(self) -> None:
@@ -88,7 +89,7 @@ class BatterySlot:
             self.cool()
         if self.heat == "overheat":
             self.heat_s += dt_s
-            share = min(1.0, self.heat_s / OVERHEAT_RISE_S)
+            share = min(1.0, self.heat_s / self.heat_rise_s)
             self.temp_c = self.heat_from_c + (self.heat_peak_c - self.heat_from_c) * share
         elif self.heat == "runaway":
             rise_c_per_s = 1.5 if self.temp_c < 100 else 9.0

@@ -47,7 +47,7 @@ class DoorLock:
         self._going_in = self._going_out = 0
         self._reporter = Reporter(KIND.metrics, always=("bolt", "leaf"))
         self._beat_ms = start.now_ms + self._rng.randrange(BEAT_MS)
-        self._full_ms = start.now_ms
+        self._full_ms = start.now_ms + FULL_REPORT_MS
         self._words: list[Word] = []
 
     def next_ms(self) -> int:
@@ -251,9 +251,9 @@ class DoorLock:
             self._full_ms = now_ms + FULL_REPORT_MS
         elif now_ms >= self._beat_ms:
             fields = self._reporter.beat(values, now_ms)
-        elif self._bolt == "moving":
-            return
         else:
+            if self._bolt == "moving":
+                del values["bolt"]  # over in a moment, and an event says how
             fields = self._reporter.changed(values, now_ms)
         if now_ms >= self._beat_ms:
             self._beat_ms = now_ms + BEAT_MS

@@ -37,12 +37,12 @@ class OccupancySensor:
         self._offset = 0.0
         self._drift_per_ms = 0.0
         self._drifted_ms = start.now_ms
-        self._seen = (-1, -1)
+        self._seen = (self._room.in_total, self._room.out_total)
         self._stuck_values: dict[str, Value] | None = None
         self._reporter = Reporter(KIND.metrics, always=("count_raw", "presence"))
         self._beat_ms = start.now_ms + start.rng.randrange(BEAT_MS)
-        self._full_ms = start.now_ms
-        self._reset_day = start.now_ms // DAY_MS
+        self._full_ms = start.now_ms + FULL_REPORT_MS
+        self._reset_day = -1
 
     def next_ms(self) -> int:
         """At once when somebody came or went."""

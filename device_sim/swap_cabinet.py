@@ -27,8 +27,12 @@ class SwapCabinet:
 
     FAULTS: ClassVar[Mapping[str, FaultKind]] = {
         "overheat": FaultKind(
-            "a battery gets hot within 20 s and stays so until its charger stops",
-            {"slot": ANY_SLOT, "temp_c": Argument("how hot it gets", 45, 74)},
+            "a battery gets hot and stays so until its charger stops",
+            {
+                "slot": ANY_SLOT,
+                "temp_c": Argument("how hot it gets; without it 62 to 68", 45, 74),
+                "rise_s": Argument("within how many seconds", 1, 86_400, 20),
+            },
         ),
         "runaway": FaultKind("a battery burns: smoke, then silence from its slot", {"slot": ANY_SLOT}),
         "smoke": FaultKind("the smoke sensor answers"),
@@ -58,7 +62,7 @@ class SwapCabinet:
         self._parts = {n: Reporter(KIND.part_metrics, always=("temp_c",)) for n in self._slots}
         self._passed_ms = start.now_ms
         self._beat_ms = start.now_ms + rng.randrange(BEAT_MS)
-        self._full_ms = start.now_ms
+        self._full_ms = start.now_ms + FULL_REPORT_MS
         self._now_changed = False
         self._words: list[Word] = []
 
@@ -120,7 +124,7 @@ class SwapCabinet:
         if name == "overheat":
             peak_c = args.get("temp_c")
             slot.charger_on = True
-            slot.overheat(self._rng.uniform(62, 68) if peak_c is None else float(peak_c))
+            slot.overheat(self._rng.uniform(62, 68) if peak_c is None else peak_c, args["rise_s"])
         else:
             slot.run_away()
             for neighbour in (self._slots.get(slot.n - 1), self._slots.get(slot.n + 1)):

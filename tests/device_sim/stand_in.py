@@ -193,7 +193,9 @@ def signed(
     key: SigningKey, device: DeviceId, command_id: str, action: str, nonce: bytes, **args: int
 ) -> bytes:
     """A signed command as it travels."""
-    return signed_payload(command_id, sign_command(key, Command(str(device), command_id, action, args), nonce))
+    return signed_payload(
+        command_id, sign_command(key, Command(str(device), command_id, action, args), nonce)
+    )
 
 
 DOOR = DeviceId("331002-0001", "door_lock", 1)

@@ -58,13 +58,13 @@ class Database:
         StorageUnavailable a commit may still have reached the database, as always with a lost
         connection: what is written must stand being written twice.
         """
-        with explained(), self._writer.begin() as connection:
+        with explained(writing=True), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads, one moment's picture of all tables; it blocks no writer."""
-        with explained(), self._reader.begin() as connection:
+        with explained(writing=False), self._reader.begin() as connection:
             yield connection
 
     @staticmethod
@@ -136,6 +136,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
 
 def _only_read(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA query_only=ON").close()
+    connection.execute("PRAGMA cache_size=-16384").close()
 
 
 def _begin(connection: Connection) -> None:

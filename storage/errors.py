@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import sqlalchemy as sa
 from sqlalchemy import exc
 
 from domain.errors import StorageUnavailable, WaystationError
@@ -17,7 +16,6 @@ _SQLITE_PASSES: Final = frozenset(
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,  # a disk that was remounted after an error
         sqlite3.SQLITE_INTERRUPT,
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_FULL,
@@ -37,7 +35,6 @@ _SQLITE_ROW: Final = frozenset(
 _POSTGRESQL_ROW: Final = ("22", "23", "54")
 _POSTGRESQL_PASSES: Final = (
     "08",  # connection
-    "25006",  # read-only: this server became a standby
     "25P03",  # idle in transaction for too long
     "40",  # deadlock, serialization
     "53",  # out of disk, memory, connections
@@ -52,11 +49,11 @@ class RowRefused(WaystationError):
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def explained(*, writing: bool) -> Iterator[None]:
     """Turn what may pass into StorageUnavailable and what is a row's fault into RowRefused.
 
-    Anything else (a missing table, a damaged file) comes through as it is: trying again, with all
-    rows or with half of them, would not help.
+    Anything else (a missing table, a damaged file, writing where only reading was meant) comes through
+    as it is: trying again, with all rows or with half of them, would not help.
     """
     try:
         yield
@@ -65,12 +62,12 @@ def explained() -> Iterator[None]:
     except exc.TimeoutError as error:
         raise StorageUnavailable("All connections to the database are in use.") from error
     except exc.DBAPIError as error:
-        translated = _of_dbapi(error)
+        translated = _of_dbapi(error, writing)
         if translated is None:
             raise
         raise translated from error
     except sqlite3.Error as error:
-        translated = _of_sqlite(error)
+        translated = _of_sqlite(error, writing)
         if translated is None:
             raise
         raise translated from error
@@ -78,10 +75,10 @@ def explained() -> Iterator[None]:
         raise RowRefused(f"A value cannot be kept in the database: {error}.") from error
 
 
-def _of_dbapi(error: exc.DBAPIError) -> WaystationError | None:
+def _of_dbapi(error: exc.DBAPIError, writing: bool) -> WaystationError | None:
     original = error.orig
     if isinstance(original, sqlite3.Error):
-        return _of_sqlite(original)
+        return _of_sqlite(original, writing)
     state = getattr(original, "sqlstate", None)
     said = _first_line(original)
     if state is None:
@@ -91,18 +88,20 @@ def _of_dbapi(error: exc.DBAPIError) -> WaystationError | None:
         return RowRefused(f"PostgreSQL's driver refuses a value: {said}.")
     if state.startswith(_POSTGRESQL_ROW):
         return RowRefused(f"PostgreSQL refuses a row: {said}.")
-    if error.connection_invalidated or state.startswith(_POSTGRESQL_PASSES):
+    # Read-only: a disk that was remounted after an error, a server that became a standby.
+    standby = state == "25006" and writing
+    if error.connection_invalidated or standby or state.startswith(_POSTGRESQL_PASSES):
         return StorageUnavailable(f"PostgreSQL is not available: {said}.")
     return None
 
 
-def _of_sqlite(error: sqlite3.Error) -> WaystationError | None:
+def _of_sqlite(error: sqlite3.Error, writing: bool) -> WaystationError | None:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         # Raised by the driver itself: a value of a type that it cannot bind.
         return RowRefused(f"SQLite's driver refuses a value: {error}.")
     primary = code & 0xFF
-    if primary in _SQLITE_PASSES:
+    if primary in _SQLITE_PASSES or (primary == sqlite3.SQLITE_READONLY and writing):
         return StorageUnavailable(f"SQLite is not available: {error}.")
     if primary in _SQLITE_ROW:
         return RowRefused(f"SQLite refuses a row: {error}.")
@@ -117,12 +116,3 @@ def _first_line(error: BaseException | None) -> str:
 def is_busy(error: sqlite3.OperationalError) -> bool:
     """True when somebody else writes."""
     return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-
-
-def is_conflict(error: sa.exc.IntegrityError) -> bool:
-    """True when a unique key is taken already."""
-    original = error.orig
-    if isinstance(original, sqlite3.Error):
-        code = original.sqlite_errorcode
-        return code in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
-    return getattr(original, "sqlstate", None) == "23505"

@@ -57,7 +57,7 @@ def test_a_reader_sees_one_moment_and_does_not_wait_for_a_writer(database: Datab
 
 
 def test_a_reader_cannot_write(database: Database) -> None:
-    with pytest.raises(StorageUnavailable), database.read() as connection:
+    with pytest.raises(sa.exc.DBAPIError, match=r"(?i)read-?only"), database.read() as connection:
         connection.execute(sa.insert(meta).values(key="k", value="1"))
     assert _keys(database) == set()
 
@@ -108,6 +108,25 @@ def test_a_row_that_can_never_be_taken_is_not_mistaken_for_an_outage(database: D
         )
 
 
+def test_what_is_committed_survives_a_power_cut(sqlite_url: str) -> None:
+    database = open_database(sqlite_url)
+    with database.write() as connection:
+        assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+        assert connection.scalar(sa.text("PRAGMA synchronous")) == 2
+    database.close()
+
+
+@pytest.mark.integration
+def test_a_frozen_process_does_not_hold_postgresql_for_ever(postgresql_url: str) -> None:
+    database = open_database(postgresql_url, lock_wait_s=2.5)
+    with database.write() as writing, database.read() as reading:
+        for connection in (writing, reading):
+            assert connection.scalar(sa.text("SHOW idle_in_transaction_session_timeout")) == "5s"
+            assert connection.scalar(sa.text("SHOW lock_timeout")) == "2500ms"
+        assert reading.scalar(sa.text("SHOW transaction_isolation")) == "repeatable read"
+    database.close()
+
+
 def test_a_missing_table_is_neither(database: Database) -> None:
     with pytest.raises(sa.exc.DBAPIError), database.read() as connection:
         connection.execute(sa.text("SELECT * FROM nowhere"))
@@ -156,3 +175,19 @@ def test_a_lost_connection_is_replaced(postgresql_url: str) -> None:
 def test_an_address_that_cannot_work_is_refused_with_a_sentence(url: str, said: str) -> None:
     with pytest.raises(BadSettings, match=said):
         open_database(url)
+
+
+def test_a_full_disk_passes_when_there_is_room_again(sqlite_url: str) -> None:
+    database = open_database(sqlite_url, connections=1)
+    with database.write() as connection:
+        metadata.create_all(connection)
+        pages = connection.scalar(sa.text("PRAGMA page_count"))
+    with pytest.raises(StorageUnavailable, match="full"), database.write() as connection:
+        connection.execute(sa.text(f"PRAGMA max_page_count={pages}"))
+        connection.execute(sa.insert(meta), [{"key": f"{n}", "value": "x" * 9000} for n in range(20)])
+    assert _keys(database) == set()
+    with database.write() as connection:
+        connection.execute(sa.text("PRAGMA max_page_count=1000000"))
+        connection.execute(sa.insert(meta).values(key="k", value="1"))
+    assert _keys(database) == {"k"}
+    database.close()

@@ -103,6 +103,5 @@ class StationLine:
         if not counted:
             return self._link.publish(topic, payload)
         events = self._events
-        return self._link.publish(
-            topic, payload, on_confirmed=lambda reached: events.confirmed(conn) if reached else None
-        )
+        # Also when it was not taken: then nothing is under way any more.
+        return self._link.publish(topic, payload, on_confirmed=lambda _: events.confirmed(conn))

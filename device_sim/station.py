@@ -70,6 +70,11 @@ class Station:
         self._order = itertools.count()
         self._zero_ms = 0
 
+    @property
+    def lost(self) -> int:
+        """Publishes that vanished because of a fault."""
+        return self._mischief.lost
+
     def begin(self, now_ms: int, monotonic_s: float) -> None:
         """Switch everything on; the line is started by whoever owns it."""
         self._zero_ms = now_ms - int(monotonic_s * 1000)

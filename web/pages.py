@@ -67,7 +67,8 @@ def door_page(
     /d/{code}; `verdict` is what came of it: {"state"} is a command's state, or "denied",
     "lock_offline", "hub_down", "not_signed_in", "too_fast"; {"title", "line2", "title_en",
     "line2_en"} say it in words, those of a refusal always, others have a default; {"at_ms",
-    "took_s"} say when the bolt moved and how long it took.
+    "took_s"} say when the bolt moved and how long it took. `phone` is whom to call for help, the
+    station's own number when none is given.
     """
     station = door["station"]
     verdicts = wording.VERDICTS
@@ -93,8 +94,8 @@ def door_page(
         .render(
             door=door, station=station, row=row, row_en=row_en, signed_in=signed_in, csrf=csrf, key=key,
             place=" · ".join(filter(None, place)), place_en=" · ".join(filter(None, place_en)), verdict=said,
-            verdicts=verdicts, sayings=sayings, phone=phone, relock_s=relock_s, now_ms=now_ms, shown=shown,
-            night=wording.is_night(now_ms), second=wording.second,
+            verdicts=verdicts, sayings=sayings, phone=phone or station.get("phone"), relock_s=relock_s,
+            now_ms=now_ms, shown=shown, night=wording.is_night(now_ms), second=wording.second,
         )
     )  # fmt: skip
 

@@ -21,6 +21,16 @@ STATES = {
     "unknown": ("情况未知", "Unknown"),
 }
 
+REASONS = {
+    "paused": ("暂停服务", "paused"),
+    "rebuilding": ("改造", "rebuilding"),
+    "closed": ("已撤站", "closed down"),
+    "maintenance": ("维护中", "maintenance"),
+    "lockdown": ("暂时锁闭", "locked down"),
+    "hours": ("没登记开放时间", "hours not registered"),
+}
+"""Words for the reasons that are codes; others were typed by people and stay as they are."""
+
 NOTHING_LATER = ("门不会过后自己打开，请再点一次", "The door will not open later. Tap once more.")
 
 
@@ -160,14 +170,15 @@ class Row:
 def _note(state: str, claim: Mapping[str, Any], station: Mapping[str, Any], now_ms: int, en: bool) -> str:
     until_ms, opens_ms = moment_ms(claim.get("until")), moment_ms(claim.get("opens"))
     reason = claim.get("reason")
+    why = REASONS[reason][en] if reason in REASONS else str(reason or "")
     if state == "safety":
         return "stay away" if en else "请远离，不要进入"
     if state == "unknown":
-        return "may be open" if en else "可能开着"
+        return why if reason == "hours" else "may be open" if en else "可能开着"
     if state == "closed" and opens_ms is not None:
         at = when(opens_ms, now_ms, en)
         return f"opens {at}" if en else f"{at} 开"
-    parts = [str(reason)] if reason else []
+    parts = [why] if why else []
     if state == "out" and until_ms is not None:
         parts.append(f"until {when(until_ms, now_ms, en)}" if en else f"到 {when(until_ms, now_ms, en)}")
     elif state in ("open", "plan", "closing", "full") and until_ms is not None:

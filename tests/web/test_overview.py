@@ -157,6 +157,7 @@ def test_alerts_are_a_column_for_staff_alone(hub: StandIn, open_page: OpenPage) 
     expect(page.locator(".st", has_text="月湖公园骑手驿站")).to_contain_text("7 号仓过热")
     expect(page.locator(".st", has_text="洪家街道劳动者驿站")).to_contain_text("烟雾报警 等 2 个")
     expect(page.locator("summary", has_text="椒江区")).to_contain_text("5 个告警")
+    expect(page.locator("summary", has_text="黄岩区").locator(".al")).to_have_text("–")
     assert page.locator(".st").first.locator(".go").get_attribute("href") == "/d/K7Q2"
 
 

@@ -95,7 +95,7 @@
       say(f.value, value || (n ? W.text("unknownValue") : "–"));
       say(f.age, value ? from : n ? W.text("silent", { n }) : "");
     });
-    if (h.alert) sayAlert(h.alert, total.alerts, W.SEVERITIES.find((s) => total.worst[s]), null);
+    if (h.alert) sayAlert(h.alert, total.alerts, W.SEVERITIES.find((s) => total.worst[s]), total.watched ? null : "–");
   }
 
   /* --- the page around --- */

@@ -79,7 +79,7 @@
     say(r.word, W.text(v.state));
     say(r.note, W.note(station, now));
     r.facts.forEach((f, i) => sayFact(f, v[f.key], FACTS[i][1], now));
-    if (r.alert) sayAlert(r.alert, v.alerts.open, v.alerts.worst, firstAlert(v.alerts));
+    if (r.alert) sayAlert(r.alert, v.alerts.open, v.alerts.worst, s.alerts ? firstAlert(v.alerts) : "–");
     if (s.door && !r.door) {
       r.door = make("a", "go", r.nameCell);
       icon("door", r.door, "i");
@@ -105,7 +105,7 @@
     a.use.parentNode.toggleAttribute("hidden", !open);
     point(a.use, "s-" + (MARK[worst] || "t"));
     say(a.worst, open && worst in MARK ? W.text(worst) + " " : "");
-    say(a.words, !open ? W.text("none") : words || (open === 1 ? W.text("alert1") : W.text("alertsN", { n: open })));
+    say(a.words, !open ? words || W.text("none") : words || (open === 1 ? W.text("alert1") : W.text("alertsN", { n: open })));
   }
 
   W.draw = { FACTS, make, icon, say, dress, iconOf, batteriesWords, factCell, sayAge, alertCell, sayAlert, row, sayRow };

@@ -16,7 +16,7 @@
   const zeros = (names) => names.reduce((all, name) => ((all[name] = 0), all), {});
   const nothing = () => ({
     stations: 0, equipped: 0, states: zeros(STATES), seats: 0, reporting: 0, uncounted: 0, batteries: 0, cabinets: 0, silentSeats: 0, silentBatteries: 0,
-    alerts: 0, worst: zeros(SEVERITIES),
+    watched: 0, alerts: 0, worst: zeros(SEVERITIES),
   });
 
   /** A claim as it stands at `now`: {kind, n, at}; kind is number, word, unknown, absent or apart. */
@@ -68,6 +68,7 @@
       total.batteries += sign * v.batteries.n;
       total.cabinets += sign;
     }
+    if (station.s.alerts) total.watched += sign;
     if (v.alerts.open) {
       total.alerts += sign * v.alerts.open;
       if (v.alerts.worst in total.worst) total.worst[v.alerts.worst] += sign;
@@ -157,13 +158,13 @@
     const until = W.moment(told.until), opens = W.moment(told.opens), people = told.people;
     if (v.state === "safety") return W.text("stayAway");
     if (v.state === "unknown") {
-      if (!v.was) return W.text("mayBeOpen");
+      if (!v.was) return told.reason === "hours" ? W.why("hours") : W.text("mayBeOpen");
       const last = [W.text(v.was)];
       if (v.seats.was && v.seats.was.n) last.push(W.text("seatsWas", { n: v.seats.was.n }));
       return W.text("then", { t: W.when(W.moment(told.as_of) || now, now), words: last.join(W.english() ? ", " : " · ") });
     }
-    if (v.state === "closed") return opens ? W.text("opens", { t: W.when(opens, now) }) : told.reason || "";
-    if (told.reason) parts.push(told.reason);
+    if (v.state === "closed") return opens ? W.text("opens", { t: W.when(opens, now) }) : W.why(told.reason);
+    if (told.reason) parts.push(W.why(told.reason));
     if (v.state === "out") { if (until) parts.push(W.text("until", { t: W.when(until, now) })); }
     else if (until) parts.push(W.text("closes", { t: W.when(until, now) }));
     else if (station.s.hours === "24/7") parts.push(W.text("allDay"));

@@ -33,6 +33,9 @@ const Waystation = {};
     stripLost: ["{t} 起收不到更新，正在重连", "No updates since {t}, reconnecting"],
     stripNever: ["连不上，正在重试。可以先看文字版。", "Cannot connect, trying again. The text version may still work."],
     stripHub: ["数据中心暂时收不到设备消息", "The hub hears no devices just now"],
+    "why.paused": ["暂停服务", "paused"], "why.rebuilding": ["改造", "rebuilding"], "why.closed": ["已撤站", "closed down"],
+    "why.maintenance": ["维护中", "maintenance"], "why.lockdown": ["暂时锁闭", "locked down"],
+    "why.hours": ["没登记开放时间", "hours not registered"],
     more: ["{place}还有 {n} 个站", "{n} more in {place}"],
     emptyTitle: ["这里还没有驿站", "No stations here yet"], emptyText: ["{t} 查过，登记后会出现在这里", "Checked at {t}. They show up here once registered."],
     noData: ["{span}没消息", "no data for {span}"], never: ["还没有消息", "no data yet"], ago: ["{span}前", "{span} ago"],
@@ -52,6 +55,9 @@ const Waystation = {};
     const found = TEXTS[key][language];
     return values ? found.replace(/\{(\w+)\}/g, (_, name) => values[name]) : found;
   };
+
+  /** A reason in words; codes have some here, anything else was typed by people. */
+  W.why = (reason) => (!reason ? "" : TEXTS["why." + reason] ? W.text("why." + reason) : reason);
 
   const two = (n) => (n < 10 ? "0" : "") + n;
   /* All stations live by one clock, eight hours ahead of UTC, whatever the phone says. */

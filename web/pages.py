@@ -66,8 +66,8 @@ def door_page(
     Without script the button posts `csrf` and `key` (an idempotency key made for this page) to
     /d/{code}; `verdict` is what came of it: {"state"} is a command's state, or "denied",
     "lock_offline", "hub_down", "not_signed_in", "too_fast"; {"title", "line2", "title_en",
-    "line2_en"} say it in words, those of a refusal always, others have a default; {"at_ms",
-    "took_s"} say when the bolt moved and how long it took. `phone` is whom to call for help, the
+    "line2_en"} say it in words, those of a refusal always, others have a default (title_zh and line2_zh mean
+    the same); {"reason": "safety"} shows the alarm; {"at_ms", "took_s"} say when the bolt moved and how long it took. `phone` is whom to call for help, the
     station's own number when none is given.
     """
     station = door["station"]
@@ -76,11 +76,13 @@ def door_page(
     if verdict is not None:
         state = str(verdict["state"])
         said = {"at_ms": None, "took_s": None, **verdicts.get(state, verdicts["denied"])}
-        said.update({name: value for name, value in verdict.items() if value is not None})
+        said.update({name.removesuffix("_zh"): value for name, value in verdict.items() if value is not None})
         said["kind"] = {"done": "granted", "opened": "granted", "unused": "unused"}.get(state, "refused")
     row = wording.Row.of(station, now_ms, en=False)
     row_en = wording.Row.of(station, now_ms, en=True)
     shown = said["kind"] if said else "safety" if row.state == "safety" else "idle"
+    if said and said.get("reason") == "safety":
+        shown = "safety"
     place = [door.get("label"), station.get("address")]
     place_en = [door.get("label_en") or place[0], station.get("address_en") or place[1]]
     sayings = {

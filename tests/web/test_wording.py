@@ -77,3 +77,11 @@ def test_pages_load_only_files_that_are_there_under_names_that_change_with_them(
         assert " style=" not in text
         assert not re.search(r"<script(?![^>]*(src=|application/json))", text)
         assert not re.search(r"\son[a-z]+=", text)
+
+
+def test_a_refusal_for_safety_shows_the_alarm_without_script_too() -> None:
+    door = {"door": "K7Q2", "station": samples.station(), "label": None, "lock": "online"}
+    verdict = {"state": "denied", "reason": "safety", "title_zh": "本站有安全警报", "line2_zh": "请远离"}
+    text = pages.door_page(door, now_ms=NOON_MS, signed_in=True, verdict=verdict)
+    assert '<section id="safety">' in text
+    assert '<section id="refused" class="hero" hidden>' in text

@@ -24,6 +24,8 @@ RETRIES = 5
 QUICK_EXTRA = 8
 """Publishes that the quick lane may have in flight beyond the window, so that bulk never blocks a reply."""
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
 LEAVES = {"telemetry": topics.telemetry, "event": topics.event, "reply": topics.reply}
 
 
@@ -122,7 +124,7 @@ class EdgeBox:
         `leaf` is telemetry, event or reply. Raises BadMessage when it would be longer than 16 KiB.
         `garbled` bytes are sent in its place, as from a box with broken memory.
         """
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text = _JSON(body)
         tail = b"," + text[1:].encode() if body else b"}"
         message = Held(self._seq, LEAVES[leaf](self._adcode, device), ts_ms, tail, safety, garbled)
         size = len(self._payload(message, message.seq))

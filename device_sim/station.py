@@ -71,7 +71,7 @@ class Station:
         self._zero_ms = 0
 
     @property
-    def lost(self) -> int:
+    def vanished(self) -> int:
         """Publishes that vanished because of a fault."""
         return self._mischief.lost
 

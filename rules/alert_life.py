@@ -2,7 +2,8 @@
 
 What is under way is kept in the device's `watch`: JSON-able entries under `part/code`, replaced and never
 altered. `s` is the stage, `since` when it began to be true, `due` when to look again, `r` that any new
-report makes it worth looking again, `on` whether the condition holds, `acted` whether its actions followed.
+report makes it worth looking again, `on` whether the condition holds, `acted` whether its actions followed,
+`last` the newest event that told it again.
 """
 
 from __future__ import annotations

@@ -151,8 +151,8 @@ class Watcher:
             if entry is None or entry["s"] not in OPEN:
                 on = rule.when is not None and self._office.holds(rule.code, rule.when, seen.facts) is True
                 moment.fire(bound, at_part, happened_ms, values, act=not denied, on=on)
-            elif not denied and happened_ms > entry["since"]:
-                moment.again(bound, at_part, entry, values)
+            elif not denied and happened_ms > entry.get("last", entry["since"]):
+                moment.again(bound, at_part, {**entry, "last": happened_ms}, values)
         return moment.effects
 
     def station(

@@ -66,9 +66,9 @@ def door_page(
     Without script the button posts `csrf` and `key` (an idempotency key made for this page) to
     /d/{code}; `verdict` is what came of it: {"state"} is a command's state, or "denied",
     "lock_offline", "hub_down", "not_signed_in", "too_fast"; {"title", "line2", "title_en",
-    "line2_en"} say it in words, those of a refusal always, others have a default (title_zh and line2_zh mean
-    the same); {"reason": "safety"} shows the alarm; {"at_ms", "took_s"} say when the bolt moved and how long it took. `phone` is whom to call for help, the
-    station's own number when none is given.
+    "line2_en"} say it in words, those of a refusal always, others have a default (title_zh
+    and line2_zh mean the same); {"reason": "safety"} shows the alarm; {"at_ms", "took_s"} say when
+    the bolt moved and how long it took. `phone` is whom to call for help, else the station's own.
     """
     station = door["station"]
     verdicts = wording.VERDICTS

@@ -127,6 +127,17 @@ def list_(
     )
 
 
+@app.command()
+def keys() -> None:
+    """Show the public keys with which devices check commands; to be put into hardware at provisioning.
+
+    Example: ./waystation credential keys > hub-keys.json
+    """
+    from signing.keys import verify_keys_to_text
+
+    say(verify_keys_to_text(Installation.from_environment().secrets().commands.verify_keys()).rstrip())
+
+
 def _explain(here: Installation, given: Given) -> None:
     settings = here.settings
     host = "127.0.0.1" if settings.mqtt_bind in ("0.0.0.0", "::") else settings.mqtt_bind  # noqa: S104
@@ -157,7 +168,7 @@ def example_content(kind: Kind) -> str:
     examples = {
         "door_lock": '"bolt":"locked","leaf":"closed","mode":"normal"',
         "swap_cabinet": '"status":"idle","slots":[{"n":3,"state":"charging","temp_c":31.5}]',
-        "occupancy_sensor": '"in_total":3,"out_total":1',
+        "occupancy_sensor": '"count_raw":3,"presence":true',
     }
     first = next(iter(kind.metrics.values()))
     return examples.get(kind.name, f'"{first.name}":null')

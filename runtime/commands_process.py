@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
+from domain.errors import WaystationError
 from runtime.installation import Installation
 from runtime.logs import start_logging
 from runtime.stopping import end_with_parent
@@ -13,14 +17,35 @@ from runtime.stopping import end_with_parent
 Watched = Annotated[bool, typer.Option("--watched", hidden=True, help="End when standard input ends.")]
 
 
-def begin(process: str, watched: bool) -> Installation:
-    """The installation that a long-running process works with; its log lines go to their file from now on."""
+CRASHED = 70
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def foreground(process: str, watched: bool = False) -> Iterator[Installation]:
+    """The installation that a long-running process works with.
+
+    Its log lines go to their file from here on, and so does the traceback of an error that nobody foresaw.
+    """
     here = Installation.from_environment()
     here.prepare_folder()
-    start_logging(process, here.settings)
+    file = start_logging(process, here.settings)
     if watched:
         end_with_parent()
-    return here
+    try:
+        yield here
+    except (WaystationError, OSError, typer.Exit):
+        raise
+    except Exception as exc:
+        logger.critical(
+            "Ended by an error that nobody foresaw (%s: %s); %s has the rest",
+            type(exc).__name__,
+            exc,
+            file,
+            exc_info=exc,
+            extra={"action": "crashed"},
+        )
+        raise typer.Exit(CRASHED) from None
 
 
 def up() -> None:
@@ -28,12 +53,11 @@ def up() -> None:
 
     Example: ./waystation up
     """
-    from runtime.up import Up
+    with foreground("up") as here:
+        from runtime.up import Up
 
-    here = Installation.from_environment()
-    here.prepare_folder()
-    start_logging("up", here.settings)
-    raise typer.Exit(Up(here).run())
+        code = Up(here).run()
+    raise typer.Exit(code)
 
 
 def broker(watched: Watched = False) -> None:
@@ -41,10 +65,11 @@ def broker(watched: Watched = False) -> None:
 
     Example: ./waystation broker
     """
-    from runtime.broker import run_broker
+    with foreground("broker", watched) as here:
+        from runtime.broker import run_broker
 
-    settings = begin("broker", watched).settings
-    run_broker(settings.var_dir, settings.mqtt_port, settings.nats_port, settings.mqtt_bind)
+        settings = here.settings
+        run_broker(settings.var_dir, settings.mqtt_port, settings.nats_port, settings.mqtt_bind)
 
 
 def gateway(watched: Watched = False) -> None:
@@ -54,10 +79,10 @@ def gateway(watched: Watched = False) -> None:
 
     Example: ./waystation gateway
     """
-    here = begin("gateway", watched)
-    from runtime.gateway_process import run_gateway
+    with foreground("gateway", watched) as here:
+        from runtime.gateway_process import run_gateway
 
-    run_gateway(here)
+        run_gateway(here)
 
 
 def api(watched: Watched = False) -> None:
@@ -65,10 +90,10 @@ def api(watched: Watched = False) -> None:
 
     Example: WAYSTATION_API_PORT=8601 ./waystation api
     """
-    here = begin("api", watched)
-    from runtime.api_process import run_api
+    with foreground("api", watched) as here:
+        from runtime.api_process import run_api
 
-    run_api(here)
+        run_api(here)
 
 
 def courier(watched: Watched = False) -> None:
@@ -76,10 +101,10 @@ def courier(watched: Watched = False) -> None:
 
     Example: ./waystation courier
     """
-    here = begin("courier", watched)
-    from runtime.courier_process import run_courier
+    with foreground("courier", watched) as here:
+        from runtime.courier_process import run_courier
 
-    run_courier(here)
+        run_courier(here)
 
 
 def add_to(app: typer.Typer) -> None:

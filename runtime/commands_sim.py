@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from runtime.commands_process import foreground
 from runtime.installation import Installation
 from runtime.output import say, show_table
 
@@ -24,10 +25,10 @@ def run(ctx: typer.Context, watched: Annotated[bool, typer.Option("--watched", h
     Example: ./waystation sim
     """
     if ctx.invoked_subcommand is None:
-        from runtime.commands_process import begin
-        from runtime.simulator_process import run_simulator
+        with foreground("sim", watched) as here:
+            from runtime.simulator_process import run_simulator
 
-        run_simulator(begin("sim", watched))
+            run_simulator(here)
 
 
 @app.command()

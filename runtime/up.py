@@ -76,8 +76,9 @@ class Up:
 
     def _prepare_data(self) -> Database:
         here = self._here
-        for line in here.upgrade():
-            logger.info("%s", line, extra={"action": "series_made"})
+        made = here.upgrade()
+        if made:
+            logger.info("Made in the database: %s", ", ".join(made), extra={"action": "series_made"})
         database = here.database()
         try:
             book = seed(here, database)

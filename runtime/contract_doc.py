@@ -100,14 +100,13 @@ def _metric_lines(head: str, model: type[BaseModel], metrics: Mapping[str, Metri
     for metric in metrics.values():
         doc = model.model_fields[metric.name].description or ""
         unit = f", {metric.unit}" if metric.unit else ""
-        yield f"| `{metric.name}` | {doc} | {_type(metric)}{unit} | {_range(metric)} | {_age(metric.fresh_s)} |"
+        cells = (f"`{metric.name}`", doc, f"{_type(metric)}{unit}", _range(metric), _age(metric.fresh_s))
+        yield f"| {' | '.join(cells)} |"
     yield ""
 
 
 def _event_line(name: str, model: type[Event]) -> str:
-    own = [
-        f"`{field}`" for field in model.model_fields if field not in Message.model_fields and field != "type"
-    ]
+    own = [f"`{f}`" for f in model.model_fields if f not in Message.model_fields and f != "type"]
     safety = " **Safety: never dropped from a full buffer, always opens its alert.**" if model.safety else ""
     return f"| `{name}` | {(model.__doc__ or '').strip()}{safety} | {', '.join(own) or 'none'} |"
 

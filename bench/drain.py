@@ -32,7 +32,17 @@ def main(var: str, url: str, port: int, expected: int) -> None:
     cpu_s, wall_s = time.process_time() - began_cpu_s, time.perf_counter() - began_s
     gateway.end()
     counts = dict(health.counts)
-    print(json.dumps({"messages": counts.get("messages", 0) - (first if expected else 0), "cpu_s": cpu_s, "wall_s": wall_s, "counts": counts}), flush=True)
+    print(
+        json.dumps(
+            {
+                "messages": counts.get("messages", 0) - (first if expected else 0),
+                "cpu_s": cpu_s,
+                "wall_s": wall_s,
+                "counts": counts,
+            }
+        ),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ def furnish(url: str, plans: list[StationPlan]) -> None:
         stations.put_stations(
             connection,
             [
-                stations.Station(p.id, p.adcode, p.area, p.number, p.name, p.name_en, hours=p.hours, capacity=p.capacity)
+                stations.Station(
+                    p.id, p.adcode, p.area, p.number, p.name, p.name_en, hours=p.hours, capacity=p.capacity
+                )
                 for p in plans
             ],
         )
@@ -89,5 +91,10 @@ def make_gateway(hall: Hall) -> Gateway:
         WallClock().now_ms,
     )
     return Gateway(
-        hall.database, SqlSeries(), hub, hall.secrets.commands.active, WallClock(), GatewayOptions(channels=())
+        hall.database,
+        SqlSeries(),
+        hub,
+        hall.secrets.commands.active,
+        WallClock(),
+        GatewayOptions(channels=()),
     )

@@ -36,7 +36,10 @@ def main() -> None:
 def _run(folder: Path, options: argparse.Namespace) -> None:
     var, url = folder / "var", f"sqlite:///{folder}/hub.sqlite3"
     plans = province(options.stations)
-    print(f"{options.stations} stations, {sum(len(p.devices) for p in plans)} devices; making messages …", flush=True)
+    print(
+        f"{options.stations} stations, {sum(len(p.devices) for p in plans)} devices; making messages …",
+        flush=True,
+    )
     furnish(url, plans)
     port = free_port()
     hall = open_hall(var, url, port)
@@ -48,7 +51,9 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
         whole = [sys.executable, "-m", "bench.drain", str(var), url, str(port)]
         _ask([*bare, "0"])
         _ask([*whole, "0"])
-        said = messages(plans, options.messages * options.rounds + options.stations, WallClock().now_ms(), options.seed)
+        said = messages(
+            plans, options.messages * options.rounds + options.stations, WallClock().now_ms(), options.seed
+        )
         publisher = publisher_password(hall.secrets)
         # The first word of every station belongs to no round.
         warm = preload(port, publisher, (next(said) for _ in range(options.stations)))

@@ -71,10 +71,22 @@ def province(count: int) -> list[StationPlan]:
             devices.append(DevicePlan(kind="swap_cabinet", size={"slots": 10}))
         plans.append(
             StationPlan(
-                id=f"{adcode}-{n:05d}", adcode=adcode, area=adcode, number=f"{n:03d}",
-                name=f"驿站 {n}", name_en=f"Station {n}", address="", address_en="", grade="smart24h",
-                hours="24/7", night_hours=None, capacity=10, lat=30.0, lon=120.0, devices=tuple(devices),
-            )  # fmt: skip
+                id=f"{adcode}-{n:05d}",
+                adcode=adcode,
+                area=adcode,
+                number=f"{n:03d}",
+                name=f"驿站 {n}",
+                name_en=f"Station {n}",
+                address="",
+                address_en="",
+                grade="smart24h",
+                hours="24/7",
+                night_hours=None,
+                capacity=10,
+                lat=30.0,
+                lon=120.0,
+                devices=tuple(devices),
+            )
         )
     return plans
 

@@ -56,7 +56,13 @@ def _packet(head: int, body: bytes) -> bytes:
 
 
 def _connect(password: str) -> bytes:
-    body = _text("MQTT") + bytes([4, 0b1100_0010, 0, 60]) + _text("bench-publisher") + _text("bench") + _text(password)
+    body = (
+        _text("MQTT")
+        + bytes([4, 0b1100_0010, 0, 60])
+        + _text("bench-publisher")
+        + _text("bench")
+        + _text(password)
+    )
     return _packet(0x10, body)
 
 

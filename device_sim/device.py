@@ -60,6 +60,8 @@ class Device:
             if self._late:
                 self._frozen.append(payload)
             return []
+        if not self.behaviour.hears():
+            return []
         reply, command = self._desk.hear(payload, monotonic_s)
         spoken = [Spoken("reply", reply)] if reply is not None else []
         if command is not None:

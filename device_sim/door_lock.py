@@ -78,6 +78,10 @@ class DoorLock:
         """Send every field with the next tick."""
         self._full_ms = now_ms
 
+    def hears(self) -> bool:
+        """No fault of its own makes it deaf; a frozen link does."""
+        return True
+
     def on_command(self, now_ms: int, command_id: str, action: str, args: Arguments) -> Outcome:
         """`unlock` ends when the bolt has moved; the three modes are taken at once."""
         if action == "unlock":

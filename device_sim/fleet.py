@@ -140,9 +140,12 @@ class Fleet:
         """Repair one fault, or all of a device, or all of a station; returns what was repaired."""
         with self._lock:
             one = self._station(station)
-            if device is not None and device not in one.devices:
-                there = ", ".join(one.devices)
-                raise UnknownFault(f"Station {station} has no device {device!r}; its devices are: {there}.")
+            known = one.known_faults(device)
+            if device is None:
+                for name in one.devices:
+                    known |= one.known_faults(name)
+            if fault is not None and fault not in known:
+                raise UnknownFault(f"There is no fault {fault!r} of {device or station}: {', '.join(known)}.")
             there_now = [
                 (of, name)
                 for of, name in one.faults

@@ -83,6 +83,10 @@ class OccupancySensor:
         """Send every field with the next tick."""
         self._full_ms = now_ms
 
+    def hears(self) -> bool:
+        """Not while it is silent."""
+        return "silent" not in self._faults
+
     def on_command(self, now_ms: int, command_id: str, action: str, args: Arguments) -> Outcome:
         """A sensor obeys nothing."""
         return Outcome("rejected", "unknown action")

@@ -166,7 +166,7 @@ class Station:
         self.faults[device or "", fault] = checked
         lasts_s = checked.get("for_s") or (checked.get("seconds") if kind.once else None)
         if lasts_s is not None:
-            self._heal_at(monotonic_s + lasts_s, device, fault)
+            self._heal_at(monotonic_s + lasts_s, device, fault, checked)
         self._act(device, now_ms, monotonic_s)
         return checked
 
@@ -187,16 +187,18 @@ class Station:
         self._act(device, now_ms, monotonic_s)
         return True
 
-    def _fault_kind(self, device: str | None, fault: str) -> FaultKind:
+    def known_faults(self, device: str | None) -> dict[str, FaultKind]:
+        """Faults of a device, or with None those of the station; UnknownFault for a device that is not here."""
         if device is None:
-            known: Mapping[str, FaultKind] = STATION_FAULTS
-            where = f"the station {self.plan.id}"
-        elif device in self.devices:
-            known = {**self.devices[device].behaviour.FAULTS, **DEVICE_FAULTS}
-            where = device
-        else:
+            return dict(STATION_FAULTS)
+        if device not in self.devices:
             there = ", ".join(self.devices) or "none"
             raise UnknownFault(f"Station {self.plan.id} has no device {device!r}; its devices are: {there}.")
+        return {**self.devices[device].behaviour.FAULTS, **DEVICE_FAULTS}
+
+    def _fault_kind(self, device: str | None, fault: str) -> FaultKind:
+        known = self.known_faults(device)
+        where = device or f"the station {self.plan.id}"
         if fault not in known:
             raise UnknownFault(f"There is no fault {fault!r} of {where}; there are: {', '.join(known)}.")
         return known[fault]
@@ -277,9 +279,11 @@ class Station:
         self.box.link.versions["config"] = str(config.version)
         self.box.link.news(monotonic_s)
 
-    def _heal_at(self, at_s: float, device: str | None, fault: str) -> None:
+    def _heal_at(self, at_s: float, device: str | None, fault: str, injected: object) -> None:
         def work(now_ms: int, monotonic_s: float) -> None:
-            self.heal(device, fault, now_ms, monotonic_s)
+            # The same fault may have been injected again since, with a time of its own.
+            if self.faults.get((device or "", fault)) is injected:
+                self.heal(device, fault, now_ms, monotonic_s)
 
         heapq.heappush(self._later, (at_s, next(self._order), work))
 

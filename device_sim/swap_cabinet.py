@@ -84,6 +84,10 @@ class SwapCabinet:
         """Send every field with the next tick."""
         self._full_ms = now_ms
 
+    def hears(self) -> bool:
+        """Not when it is dead."""
+        return "dead" not in self._faults
+
     def on_command(self, now_ms: int, command_id: str, action: str, args: Arguments) -> Outcome:
         """All three only make things safer, so they are done at once, and again when asked again."""
         self._pass_time(now_ms)

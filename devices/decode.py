@@ -62,7 +62,8 @@ def decode_telemetry(kind: Kind, payload: bytes) -> Reading:
     message = _validate(kind.telemetry, body, envelope)
     present = message.__dict__
     parts: dict[int, Fields] = {}
-    extra: dict[str, Any] = dict(message.__pydantic_extra__ or {})
+    unknown = message.__pydantic_extra__
+    extra: dict[str, Any] = dict(unknown) if unknown else {}
     if kind.parts is not None:
         field = kind.parts.field
         for index, part in enumerate(present.get(field) or ()):
@@ -125,11 +126,12 @@ def _present(
     path: str,
 ) -> Fields:
     fields: Fields = {}
-    for name, metric in metrics.items():
-        if name not in raw or name not in values:
+    for name in raw:
+        metric = metrics.get(name)
+        if metric is None:
             continue
         value = values[name]
-        if (metric.low is not None or metric.high is not None) and not metric.in_range(value):
+        if metric.bounded and not metric.in_range(value):
             extra[path + name] = value
             value = None
         fields[name] = value

@@ -14,6 +14,10 @@ from domain.facts import Value
 
 Samples = list[list[Any]]
 MAX_SAMPLES = 24
+MAX_TURNS = 20
+STEP_MS = 5 * 60_000
+SETTLED_MS = 60_000
+"""What is older than this, seen from the newest sample, is not expected to be joined by late ones."""
 
 
 class Derived(Protocol):
@@ -26,6 +30,20 @@ class Derived(Protocol):
     @property
     def type(self) -> Literal["float", "int", "bool", "str"]: ...
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]: ...
+
+
+def _settle(samples: Samples) -> Samples:
+    """Drop what lies inside a run of equal values, once it is old: only the ends of a run say something."""
+    settled_ms = samples[-1][0] - SETTLED_MS
+    if len(samples) < 3 or samples[2][0] > settled_ms:
+        return samples
+    kept = samples[:1]
+    for at in range(1, len(samples) - 1):
+        inside = kept[-1][1] == samples[at][1] == samples[at + 1][1]
+        if not inside or samples[at + 1][0] > settled_ms:
+            kept.append(samples[at])
+    kept.append(samples[-1])
+    return kept if len(kept) < len(samples) else samples
 
 
 def _insert(samples: Samples, value: Value, at_ms: int) -> Samples:
@@ -61,7 +79,10 @@ class RisePerMinute:
 
 @dataclass(frozen=True, slots=True)
 class MinutesUnchanged:
-    """For how many whole minutes `source` has had the value it has; with `value`, only while it has that one."""
+    """For how many minutes `source` has had the value it has; with `value`, only while it has that one.
+
+    Counted in steps of five minutes, so that it is not news with every report.
+    """
 
     name: str
     source: str
@@ -69,9 +90,9 @@ class MinutesUnchanged:
     type: Literal["int"] = "int"
 
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
-        samples = _insert(memory or [], value, at_ms)
-        while len(samples) > MAX_SAMPLES:
-            samples = self._drop_one(samples)
+        samples = _settle(_insert(memory or [], value, at_ms))
+        if len(samples) > MAX_SAMPLES:
+            samples = samples[-MAX_SAMPLES:]
         last_ms, last = samples[-1]
         if last is None:
             return samples, None
@@ -82,15 +103,7 @@ class MinutesUnchanged:
             if sample != last:
                 break
             since = sample_ms
-        return samples, (last_ms - since) // 60_000
-
-    @staticmethod
-    def _drop_one(samples: Samples) -> Samples:
-        # The inside of a run says nothing; only without one is the oldest forgotten.
-        for at in range(1, len(samples) - 1):
-            if samples[at - 1][1] == samples[at][1] == samples[at + 1][1]:
-                return samples[:at] + samples[at + 1 :]
-        return samples[1:]
+        return samples, (last_ms - since) // STEP_MS * STEP_MS // 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +117,16 @@ class TurnsTo:
     type: Literal["int"] = "int"
 
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
-        samples = _insert(memory or [], value == self.value, at_ms)
+        samples = _settle(_insert(memory or [], value == self.value, at_ms))
         floor = samples[-1][0] - self.over_s * 1000
-        # Equal neighbours say nothing new, but the first of the window tells where it started.
-        kept: Samples = []
-        for sample in samples:
-            if kept and kept[-1][1] == sample[1]:
-                continue
-            kept.append(sample)
-        while len(kept) > 1 and kept[1][0] < floor:
-            kept = kept[1:]
-        kept = kept[-40:]
-        turns = sum(1 for at in range(1, len(kept)) if kept[at][1] and kept[at][0] >= floor)
-        return kept, min(turns, 20)
+        # The last sample before the window tells how the window began.
+        while len(samples) > 1 and samples[1][0] < floor:
+            samples = samples[1:]
+        samples = samples[-MAX_TURNS * 2 :]
+        turns = 0
+        before = samples[0][1]
+        for sample_ms, is_so in samples:
+            if is_so and not before and sample_ms >= floor:
+                turns += 1
+            before = is_so
+        return samples, min(turns, MAX_TURNS)

@@ -103,7 +103,7 @@ def _cycles(name: str) -> Export:
         mark = state.own.marks.get("leaf")
         return None if mark is None else (state.own.values.get(name), mark.at_ms)
 
-    return Export(role="door", name=name, type="int", read=read, fresh_s=FRESH_S)
+    return Export(role="door", name=name, type="int", read=read, fresh_s=FRESH_S, shown=False)
 
 
 def _mode_is(mode: str) -> Command:

@@ -31,6 +31,11 @@ class Metric:
     fresh_s: int
     choices: tuple[str, ...] = ()
 
+    @property
+    def bounded(self) -> bool:
+        """True for a number with a valid range."""
+        return self.low is not None or self.high is not None
+
     def in_range(self, value: Value) -> bool:
         """False for a number outside the valid range."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -72,6 +77,8 @@ class Export:
     read: Callable[[DeviceState, int], tuple[Value, int] | None]
     """(state, now_ms) -> (value, as_of_ms), or None when nothing was ever reported."""
     fresh_s: int
+    shown: bool = True
+    """False for what only rules look at: it moves all the time and is no reason to tell anybody."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,8 @@ def _read(name: str, source: str, type_: ColumnType) -> Export:
         mark = state.own.marks.get(source)
         return None if mark is None else (state.own.values.get(name), mark.at_ms)
 
-    return Export(role="occupancy", name=name, type=type_, read=read, fresh_s=FRESH_S)
+    shown = name == "presence"
+    return Export(role="occupancy", name=name, type=type_, read=read, fresh_s=FRESH_S, shown=shown)
 
 
 KIND = Kind(

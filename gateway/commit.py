@@ -14,7 +14,7 @@ from gateway.handshakes import AGAIN, Step
 from gateway.intake import REPLAYED
 from gateway.options import GatewayOptions
 from gateway.overlay import Ended, Opened, Overlay
-from gateway.station_view import half_life_ms, links_of, lockdown_of
+from gateway.station_view import half_life_ms, links_of, lockdown_of, shown_facts
 from gateway.wishes import WishKey, again_after_s
 from storage import alerts, availability, commands, events, notices, quarantine, shards, states
 from storage.alerts import Ending, NewAlert
@@ -69,7 +69,9 @@ class Committer:
         with self._database.read() as connection:
             found = shards.holder(connection, self._options.shard)
         if found.epoch != self.epoch:
-            raise ShardLost(f"Shard {self._options.shard} belongs to {found.holder} now: this process must end.")
+            raise ShardLost(
+                f"Shard {self._options.shard} belongs to {found.holder} now: this process must end."
+            )
 
     def commit(self, overlay: Overlay, work: Work, lanes_since: tuple[int | None, int | None]) -> Committed:
         """Write the batch. Nothing to write and no sign of life due: no transaction."""
@@ -119,10 +121,10 @@ class Committer:
         for station, facts in overlay.facts.items():
             record = fleet.stations[station]
             record.facts = facts
-        for device in overlay.exports:
-            facts_of = fleet.stations[device.station].facts.get(device.short)
-            if facts_of is not None:
-                fleet.refresh_at_ms[device] = half_life_ms(facts_of)
+            for device in record.members:
+                facts_of = facts.get(device.device.short)
+                if facts_of is not None:
+                    fleet.refresh_at_ms[device.device] = half_life_ms(facts_of)
 
     def replays(self) -> list[tuple[int, Incoming]]:
         """Quarantined messages that somebody wants to be taken again."""
@@ -186,10 +188,10 @@ class Committer:
 
     def _stations(self, connection: Connection, overlay: Overlay, committed: Committed) -> None:
         rows = []
-        for station, facts in overlay.facts.items():
+        for station in overlay.news:
             record = self._fleet.stations[station]
             body = {
-                "devices": facts,
+                "devices": shown_facts(record, overlay.facts.get(station, record.facts)),
                 "lockdown": lockdown_of(overlay, self._fleet, station),
                 "link": links_of(overlay, record),
             }

@@ -17,6 +17,8 @@ from storage.quarantine import BadRow
 from storage.series import SeriesRow
 from transport.inbox import Incoming
 
+NO_CODES: frozenset[str] = frozenset()
+
 
 class Opened(NamedTuple):
     """An alert to open."""
@@ -81,6 +83,7 @@ class Overlay:
     look_again: set[DeviceId] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
     facts: dict[str, dict[str, dict[str, StationFact]]] = field(default_factory=dict)
+    news: set[str] = field(default_factory=set)
 
     @property
     def touched(self) -> bool:
@@ -96,7 +99,7 @@ class Overlay:
             or self.ended
             or self.short_lived
             or self.repeated
-            or self.facts
+            or self.news
             or self.replays
         )
 
@@ -168,6 +171,8 @@ class Overlay:
 
     def open_codes(self, station: str) -> frozenset[str]:
         """Codes of station-level alerts, for inhibition, after what this batch decided so far."""
+        if not self.opened and not self.ended and not self.fleet.alerts_of.get(station):
+            return NO_CODES
         codes = set(self.fleet.open_codes(station))
         if self.opened or self.ended:
             here = [k for k in self.opened if k.device.station == station and k.device.kind == "station"]

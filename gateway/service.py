@@ -24,6 +24,7 @@ from gateway.health import Health
 from gateway.intake import Intake
 from gateway.loading import load_fleet
 from gateway.markers import MARKER_TOPICS, Markers
+from gateway.memory import settle_memory
 from gateway.options import GatewayOptions
 from gateway.overlay import Overlay
 from gateway.rulebooks import Rules
@@ -93,6 +94,7 @@ class Gateway:
         self._patiently(lambda: load_fleet(self._database, self._fleet))
         self._patiently(lambda: self._desk.recover(self._fleet))
         self._adopt_rules()
+        settle_memory()
         self._hub.start()
         self.health.listens = True
         logger.info(

@@ -13,6 +13,7 @@ from rules.rule import CLOCK_FAULT
 from rules.watch import Watcher
 
 DeviceFacts = dict[str, StationFact]
+NOTHING: DeviceFacts = {}
 
 
 def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
@@ -20,28 +21,49 @@ def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
 
     A row is written when a value changed, or when less than half of a claim's validity is left.
     """
-    changed = set(overlay.stations)
+    judged = set(overlay.heard)
     for device in overlay.exports:
         member = fleet.members[device]
         record = fleet.stations[device.station]
-        known = record.facts.get(device.short, {})
+        known = record.facts.get(device.short, NOTHING)
         facts = _facts_of(overlay, member)
-        if facts is None:
-            continue
-        same = len(facts) == len(known) and all(
-            known[n].value == f.value for n, f in facts.items() if n in known
-        )
-        if same and overlay.now_ms < half_life_ms(known):
+        moved, shown = _differ(member, known, facts)
+        if not moved and overlay.now_ms < half_life_ms(known):
             continue
         overlay.facts.setdefault(record.id, dict(record.facts))[device.short] = facts
-        if not same:
-            changed.add(record.id)
-    for station in (changed | overlay.heard) & fleet.stations.keys():
+        if moved:
+            judged.add(record.id)
+        if shown or not moved:
+            overlay.news.add(record.id)
+    for station in (judged | overlay.stations) & fleet.stations.keys():
         record = fleet.stations[station]
         _station_rules(overlay, watcher, record, overlay.facts.get(station, record.facts))
     # What station rules decided may change what a row says, too.
-    for station in (changed | overlay.stations) & fleet.stations.keys():
-        overlay.facts.setdefault(station, dict(fleet.stations[station].facts))
+    overlay.news.update(overlay.stations & fleet.stations.keys())
+
+
+def _differ(member: Member, known: DeviceFacts, facts: DeviceFacts) -> tuple[bool, bool]:
+    """Whether any value differs, and whether one does that is shown."""
+    moved = False
+    for export in member.kind.exports:
+        old, new = known.get(export.name), facts.get(export.name)
+        if (old is None) != (new is None) or (old is not None and new is not None and old.value != new.value):
+            moved = True
+            if export.shown:
+                return True, True
+    return moved, False
+
+
+def shown_facts(record: StationRecord, facts: dict[str, DeviceFacts]) -> dict[str, DeviceFacts]:
+    """The facts that a row tells, without those that only rules look at."""
+    shown: dict[str, DeviceFacts] = {}
+    for member in record.members:
+        own = facts.get(member.device.short)
+        if own is not None:
+            shown[member.device.short] = {
+                e.name: own[e.name] for e in member.kind.exports if e.shown and e.name in own
+            }
+    return shown
 
 
 def half_life_ms(facts: DeviceFacts) -> int:
@@ -94,7 +116,7 @@ def by_role(record: StationRecord, facts: dict[str, DeviceFacts], now_ms: int) -
     return found
 
 
-def _facts_of(overlay: Overlay, member: Member) -> DeviceFacts | None:
+def _facts_of(overlay: Overlay, member: Member) -> DeviceFacts:
     state = overlay.state(member.device)
     facts: DeviceFacts = {}
     for export in member.kind.exports:
@@ -102,7 +124,7 @@ def _facts_of(overlay: Overlay, member: Member) -> DeviceFacts | None:
         if read is not None:
             value, as_of_ms = read
             facts[export.name] = StationFact(value, as_of_ms, as_of_ms + export.fresh_s * 1000)
-    return facts or None
+    return facts
 
 
 def _station_rules(
@@ -112,9 +134,10 @@ def _station_rules(
     values = by_role(record, facts, overlay.now_ms)
     state = overlay.state_for_change(device)
     values[CLOCK_FAULT] = state.clock_fault
-    state.seen_ms = max(
-        (b.seen_ms for (id_, _), b in overlay.boots.items() if id_ == device), default=state.seen_ms
-    )
+    speaker = overlay.speaker(device)
+    boot = overlay.boots.get((device, speaker.boot)) if speaker.boot is not None else None
+    if boot is not None:
+        state.seen_ms = boot.seen_ms
     effects = watcher.station(device, state, values, overlay.now_ms, overlay.open_codes(record.id))
     take_effects(overlay, device, effects, record.adcode)
     overlay.look_again.add(device)

@@ -80,6 +80,7 @@ class Moment:
         bound: BoundRule,
         part: int,
         *,
+        changed: Collection[str] = (),
         late: bool = True,
         at_deadline: bool = False,
         caught_up: bool = True,
@@ -92,15 +93,21 @@ class Moment:
             if at_deadline and not caught_up and entry is not None and not bound.rule.safety:
                 self._put(part, bound, {**entry, "due": self.now_ms + CATCH_UP_MS})
             else:
-                self._judge_quiet(bound, part, entry, late, at_deadline)
+                self._judge_quiet(bound, part, entry, changed, late, at_deadline)
 
     def _judge_quiet(
-        self, bound: BoundRule, part: int, entry: Entry | None, late: bool, at_deadline: bool
+        self,
+        bound: BoundRule,
+        part: int,
+        entry: Entry | None,
+        changed: Collection[str],
+        late: bool,
+        at_deadline: bool,
     ) -> None:
         rule, now_ms = bound.rule, self.now_ms
         assert rule.when is not None
         # A safety rule looks at late facts too, as they were together when the newest of them was true.
-        sight = bound.look(self.state, part, now_ms, late=late and rule.safety)
+        sight = bound.look(self.state, part, now_ms, late=late and rule.safety, changed=changed)
         verdict = self.office.holds(rule.code, rule.when, sight.facts)
         since_ms = entry["since"] if entry is not None and entry["s"] == PENDING else None
         if verdict is None:

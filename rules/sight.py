@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,12 +40,23 @@ class BoundRule:
     looks: tuple[_Look, ...]
 
     def look(
-        self, state: DeviceState, part: int, now_ms: int, *, late: bool = False, newer_than_ms: int = -1
+        self,
+        state: DeviceState,
+        part: int,
+        now_ms: int,
+        *,
+        late: bool = False,
+        changed: Collection[str] = (),
+        newer_than_ms: int = -1,
     ) -> Sight:
-        """What is known now. With `late`, what was known when the newest of the facts was true."""
+        """What is known now.
+
+        With `late`, what was known when the facts that `changed` were true (or the newest, if none did):
+        a report that comes late must not be judged together with facts of another hour.
+        """
         known: dict[str, Value] = {}
         ages: list[tuple[str, int, int]] = []
-        newest, narrowest, stale = -1, now_ms, False
+        newest, narrowest, anchor, stale = -1, now_ms, -1, False
         own = state.parts[SELF]
         inner = state.parts.get(part) if part else own
         for name, mark_name, fresh_ms, from_own in self.looks:
@@ -64,17 +75,26 @@ class BoundRule:
                     stale = True
                     continue
                 newest = max(newest, at_ms)
+                if name in changed:
+                    anchor = max(anchor, at_ms)
                 narrowest = min(narrowest, at_ms + fresh_ms)
                 ages.append((name, at_ms, fresh_ms))
             known[name] = value
-        newest = min(newest, now_ms) if ages else now_ms
-        reference = newest if late and newest > now_ms - DAY_MS else now_ms
-        if narrowest < reference:
+        if not ages:
+            return Sight(known, now_ms, stale)
+        reference = now_ms
+        if late:
+            told_ms = min(anchor if anchor >= 0 else newest, now_ms)
+            reference = told_ms if told_ms > now_ms - DAY_MS else now_ms
+        if narrowest < reference or newest > reference:
+            newest = -1
             for name, at_ms, fresh_ms in ages:
-                if at_ms + fresh_ms < reference:
+                if at_ms + fresh_ms < reference or at_ms - fresh_ms > reference:
                     stale = True
                     del known[name]
-        return Sight(known, newest, stale)
+                else:
+                    newest = max(newest, at_ms)
+        return Sight(known, min(newest, now_ms) if newest >= 0 else now_ms, stale)
 
     def newer(self, state: DeviceState, part: int, than_ms: int, now_ms: int) -> Sight:
         """What was said after a moment, however long ago that is."""

@@ -83,7 +83,7 @@ class Watcher:
                 if known is not None and known.rule.silent_ms is None:
                     hits[inner, code] = known
         for (inner, _), bound in hits.items():
-            moment.judge(bound, inner)
+            moment.judge(bound, inner, changed=changed)
         return moment.effects
 
     def history_only(
@@ -151,7 +151,7 @@ class Watcher:
             if entry is None or entry["s"] not in OPEN:
                 on = rule.when is not None and self._office.holds(rule.code, rule.when, seen.facts) is True
                 moment.fire(bound, at_part, happened_ms, values, act=not denied, on=on)
-            elif not denied and happened_ms > entry.get("last", entry["since"]):
+            elif not denied and happened_ms > (entry.get("last") or entry["since"]):
                 moment.again(bound, at_part, {**entry, "last": happened_ms}, values)
         return moment.effects
 

@@ -39,6 +39,17 @@ def test_a_dead_link_keeps_what_happens_and_brings_it_all_when_it_is_back() -> N
     assert [link["conn"] for link in where.hub.links if link["online"]][-1] == 2
 
 
+def test_a_fault_that_is_injected_again_lasts_as_long_as_the_second_time() -> None:
+    where = town()
+    where.fleet.inject(STATION, "door_lock/1", "link_freeze", {"seconds": 10})
+    where.run(8)
+    where.fleet.inject(STATION, "door_lock/1", "link_freeze", {"seconds": 10})
+    where.run(8)
+    assert where.fleet.status()[0]["faults"] == ["door_lock/1 link_freeze"]
+    where.run(3)
+    assert where.fleet.status()[0]["faults"] == []
+
+
 def test_a_small_buffer_says_how_much_it_dropped() -> None:
     where = town(capacity=20)
     where.fleet.inject(STATION, None, "dead_link", {"seconds": 600})

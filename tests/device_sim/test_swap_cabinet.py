@@ -145,8 +145,10 @@ def test_a_silent_slot_is_left_out_and_a_dead_cabinet_says_nothing() -> None:
     assert all(part["n"] != 5 for body in late for part in body.get("slots", ()))
     where.fleet.inject(STATION, "swap_cabinet/1", "dead")
     before = len(where.hub.of("telemetry"))
+    where.tell(CABINET, prepare("unheard", "cut_power"))
     where.run(120, step_s=0.5)
     assert len(where.hub.of("telemetry")) == before
+    assert where.hub.replies("unheard") == []
 
 
 def test_a_slot_that_is_not_there_is_rejected() -> None:

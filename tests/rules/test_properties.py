@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -22,7 +23,7 @@ from tests.rules.hub import CABINET, DOOR, HOUR, MINUTE, SECOND, T0, Hub, Messag
 APART_MS = 130 * SECOND
 SAFETY_CODES = {"forced": "door_forced", "smoke": "cabinet_smoke", "runaway": "battery_runaway"}
 
-DOOR_REPORTS = st.fixed_dictionaries(
+DOOR_REPORTS: st.SearchStrategy[Mapping[str, Value]] = st.fixed_dictionaries(
     {
         "leaf": st.sampled_from(["open", "closed", "unknown"]),
         "bolt": st.sampled_from(["locked", "unlocked", "jammed", "moving"]),

@@ -63,7 +63,8 @@ class Behaviour(Protocol):
     """One simulated device. `now_ms` never jumps; it is not the station's clock, which may be wrong.
 
     `begin` comes first. `tick` is called when `next_ms` is reached, and also earlier, and returns what
-    is to be said. A dead device does not hear commands. After `fault`, `heal`, `on_command` and `report_all` another `tick` follows at once.
+    is to be said. A dead device does not hear commands. After `fault`, `heal`, `on_command` and
+    `report_all` another `tick` follows at once.
     """
 
     FAULTS: ClassVar[Mapping[str, FaultKind]]

@@ -188,7 +188,7 @@ class Station:
         return True
 
     def known_faults(self, device: str | None) -> dict[str, FaultKind]:
-        """Faults of a device, or with None those of the station; UnknownFault for a device that is not here."""
+        """Faults of a device, with None those of the station; UnknownFault for a device not here."""
         if device is None:
             return dict(STATION_FAULTS)
         if device not in self.devices:

@@ -156,7 +156,9 @@ class Hub:
         """Keep score of what followed."""
         for effect in effects:
             if isinstance(effect, OpenAlert):
-                self.open.setdefault((effect.part, effect.code), effect)
+                key = (effect.part, effect.code)
+                if key not in self.open or effect.refuse_entry:
+                    self.open[key] = effect
                 self.opened.append(effect)
             elif isinstance(effect, ResolveAlert):
                 assert (effect.part, effect.code) in self.open, "what is not open cannot end"

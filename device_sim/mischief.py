@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from device_sim.edge_box import Sending
 
-RUBBISH = b"\xff\xfe\x00 not a message \x80"
+RUBBISH = b"\xff\xfe not a message "
 
 
 class Passed(NamedTuple):

@@ -16,7 +16,7 @@ from domain.ids import SPEAKER_KIND, DeviceId
 from domain.json_input import MAX_BYTES, parse_object
 from gateway.alerts import take_effects
 from gateway.boots import Timed, boot_of, hear_link
-from gateway.fleet import Fleet, Member
+from gateway.fleet import Boot, Fleet, Member
 from gateway.overlay import Overlay, Spoke
 from gateway.rulebooks import Rules
 from rules.effects import Effect
@@ -71,11 +71,9 @@ class Intake:
         except BadMessage:
             topic = None
         bad = BadMessage("culprit", "", detail)
-        try:
-            envelope = read_envelope(parse_object(incoming.payload))
+        envelope = _readable_envelope(incoming.payload)
+        if envelope is not None:
             bad.boot, bad.seq = envelope.boot, envelope.seq
-        except BadMessage:
-            pass
         self._refuse(overlay, incoming, topic, bad)
 
     def _member(self, topic: topics.Topic) -> Member:
@@ -284,11 +282,34 @@ class Intake:
         if topic is not None and bad.boot is not None and bad.seq is not None:
             member = self.fleet.members.get(topic.device)
             if member is not None and member.adcode == topic.adcode:
-                boot = overlay.boot_for_change(member.speaker, bad.boot)
+                envelope = _readable_envelope(incoming.payload)
+                boot = self._boot_of_refused(overlay, member.speaker, bad.boot, envelope, incoming)
                 if boot is not None:
                     overlay.seqs.setdefault((member.speaker, bad.boot), []).append(bad.seq)
                     if boot.watermark.has(bad.seq):
                         overlay.count("duplicates")
                         return
-                    boot.watermark.add(bad.seq, None if boot.watermark.upto < 0 else 0)
+                    low = None if boot.watermark.upto < 0 else 0
+                    boot.watermark.add(bad.seq, low if envelope is None else envelope.low)
         overlay.put_aside(incoming, bad, station)
+
+    @staticmethod
+    def _boot_of_refused(
+        overlay: Overlay, speaker: DeviceId, name: str, envelope: Envelope | None, incoming: Incoming
+    ) -> Boot | None:
+        """Its boot, so that the message is kept once; None when that is unknown and cannot be placed."""
+        boot = overlay.boot_for_change(speaker, name)
+        if boot is not None or envelope is None:
+            return boot
+        try:
+            return boot_of(overlay, speaker, envelope, incoming.received_ms)
+        except BadMessage:
+            return None
+
+
+def _readable_envelope(payload: bytes) -> Envelope | None:
+    """The envelope of a message whose content was refused."""
+    try:
+        return read_envelope(parse_object(payload))
+    except BadMessage:
+        return None

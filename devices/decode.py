@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from devices.kind import Kind, Metric
 from devices.message import Link, Reply
+from devices.quick_read import quick_read
 from domain.envelope import FIELDS, Envelope, read_envelope, read_link_ts
 from domain.errors import BadMessage
 from domain.facts import Value
@@ -57,26 +58,28 @@ class LinkWord:
 
 def decode_telemetry(kind: Kind, payload: bytes) -> Reading:
     """Read a telemetry message of this kind."""
-    body = parse_object(payload)
-    envelope = read_envelope(body)
-    message = _validate(kind.telemetry, body, envelope)
-    present = message.__dict__
+    message = quick_read(kind.telemetry, payload, kind.parts.field if kind.parts else None)
+    if message is None:
+        body = parse_object(payload)
+        envelope = read_envelope(body)
+        message = _validate(kind.telemetry, body, envelope)
+    else:
+        envelope = Envelope(message.ts, message.boot, message.seq, message.low)
     parts: dict[int, Fields] = {}
     unknown = message.__pydantic_extra__
     extra: dict[str, Any] = dict(unknown) if unknown else {}
     if kind.parts is not None:
         field = kind.parts.field
-        for index, part in enumerate(present.get(field) or ()):
+        for index, part in enumerate(message.__dict__[field] or ()):
             if part.n in parts:
                 path = f"{field}.{index}.n"
                 raise BadMessage(
                     "bad_payload", path, f"{part.n} is there twice", boot=envelope.boot, seq=envelope.seq
                 )
-            raw = body[field][index]
-            parts[part.n] = _present(kind.part_metrics, part.__dict__, raw, extra, f"{field}.{part.n}.")
+            parts[part.n] = _present(kind.part_metrics, part, extra, f"{field}.{part.n}.")
             if part.__pydantic_extra__:
                 extra[f"{field}.{part.n}"] = part.__pydantic_extra__
-    return Reading(envelope, _present(kind.metrics, present, body, extra, ""), parts, extra)
+    return Reading(envelope, _present(kind.metrics, message, extra, ""), parts, extra)
 
 
 def decode_event(kind: Kind, payload: bytes) -> Happening:
@@ -98,7 +101,7 @@ def decode_event(kind: Kind, payload: bytes) -> Happening:
     part = message.__dict__.get("slot", 0) if kind.parts else 0
     metrics = kind.part_metrics if part else kind.metrics
     fields: Fields = dict(model.sets)
-    fields.update(_present(metrics, message.__dict__, body, {}, ""))
+    fields.update(_present(metrics, message, {}, ""))
     content = {name: value for name, value in body.items() if name not in FIELDS and name != "type"}
     return Happening(envelope, str(type_), model.safety, part, fields, content)
 
@@ -118,15 +121,10 @@ def decode_link(payload: bytes) -> LinkWord:
     return LinkWord(_validate(Link, body, None), ts_ms)
 
 
-def _present(
-    metrics: Mapping[str, Metric],
-    values: Mapping[str, Any],
-    raw: Mapping[str, Any],
-    extra: dict[str, Any],
-    path: str,
-) -> Fields:
+def _present(metrics: Mapping[str, Metric], message: BaseModel, extra: dict[str, Any], path: str) -> Fields:
     fields: Fields = {}
-    for name in raw:
+    values = message.__dict__
+    for name in message.__pydantic_fields_set__:
         metric = metrics.get(name)
         if metric is None:
             continue

@@ -39,11 +39,14 @@ def _settle(samples: Samples) -> Samples:
         return samples
     kept = samples[:1]
     for at in range(1, len(samples) - 1):
-        inside = kept[-1][1] == samples[at][1] == samples[at + 1][1]
-        if not inside or samples[at + 1][0] > settled_ms:
+        following = samples[at + 1]
+        if following[0] > settled_ms:
+            kept.extend(samples[at:-1])
+            break
+        if not kept[-1][1] == samples[at][1] == following[1]:
             kept.append(samples[at])
     kept.append(samples[-1])
-    return kept if len(kept) < len(samples) else samples
+    return kept
 
 
 def _insert(samples: Samples, value: Value, at_ms: int) -> Samples:
@@ -79,25 +82,17 @@ class RisePerMinute:
 
 @dataclass(frozen=True, slots=True)
 class MinutesUnchanged:
-    """For how many minutes `source` has had the value it has; with `value`, only while it has that one.
-
-    Counted in steps of five minutes, so that it is not news with every report.
-    """
+    """For how many minutes `source` has had the value it has, in steps of five: it is not news each time."""
 
     name: str
     source: str
-    value: Value | Literal["any"] = "any"
     type: Literal["int"] = "int"
 
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
-        samples = _settle(_insert(memory or [], value, at_ms))
-        if len(samples) > MAX_SAMPLES:
-            samples = samples[-MAX_SAMPLES:]
+        samples = _settle(_insert(memory or [], value, at_ms))[-MAX_SAMPLES:]
         last_ms, last = samples[-1]
         if last is None:
             return samples, None
-        if self.value != "any" and last != self.value:
-            return samples, 0
         since = last_ms
         for sample_ms, sample in reversed(samples):
             if sample != last:

@@ -72,16 +72,14 @@ KIND = Kind(
     events={"count_reset": CountReset},
     derived=(
         MinutesUnchanged("unchanged_min", "count_raw"),
-        MinutesUnchanged("absent_min", "presence", value=False),
-        MinutesUnchanged("present_min", "presence", value=True),
+        MinutesUnchanged("presence_min", "presence"),
     ),
     exports=(
         Export(role="occupancy", name="people", type="int", read=_count, fresh_s=FRESH_S),
         _read("count_raw", "count_raw", "int"),
         _read("presence", "presence", "bool"),
         _read("unchanged_min", "count_raw", "int"),
-        _read("absent_min", "presence", "int"),
-        _read("present_min", "presence", "int"),
+        _read("presence_min", "presence", "int"),
     ),
     period_s=30,
 )

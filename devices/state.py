@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic_core import to_json
+
 from domain.facts import Facts, Mark
 
 SELF = 0
@@ -41,42 +43,35 @@ class DeviceState:
         return facts
 
     def to_json(self) -> str:
-        """For the database: marks are listed once and referred to by number, since most are shared."""
-        marks: dict[Mark, int] = {}
+        """For the database: values by part, and each mark once with the names that carry it."""
         parts = {}
         for n, facts in self.parts.items():
-            values = facts.values
-            parts[n] = [
-                {
-                    name: [values.get(name), marks.setdefault(mark, len(marks))]
-                    for name, mark in facts.marks.items()
-                },
-                {name: values[name] for name in values if name not in facts.marks},
-                facts.memory,
-            ]
+            marks: dict[int, list[Any]] = {}
+            for name, mark in facts.marks.items():
+                carried = marks.get(id(mark))
+                if carried is None:
+                    marks[id(mark)] = [mark, name]
+                else:
+                    carried.append(name)
+            parts[n] = [facts.values, list(marks.values()), facts.memory]
         body = {
             "parts": parts,
-            "marks": list(marks),
             "watch": self.watch,
             "seen_ms": self.seen_ms,
             "clock_fault": self.clock_fault,
         }
-        return _DUMP(body)
+        return to_json(body).decode()
 
     @staticmethod
     def from_json(text: str) -> DeviceState:
         """Read what `to_json` wrote."""
         body = json.loads(text)
-        marks = [Mark(*m) for m in body["marks"]]
         parts = {}
-        for n, (marked, derived, memory) in body["parts"].items():
-            facts = Facts(memory=memory)
-            for name, (value, at) in marked.items():
-                facts.values[name] = value
-                facts.marks[name] = marks[at]
-            facts.values.update(derived)
+        for n, (values, marks, memory) in body["parts"].items():
+            facts = Facts(values, {}, memory)
+            for mark, *names in marks:
+                shared = Mark(*mark)
+                for name in names:
+                    facts.marks[name] = shared
             parts[int(n)] = facts
         return DeviceState(parts, body["watch"], body["seen_ms"], body["clock_fault"])
-
-
-_DUMP = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode

@@ -19,7 +19,7 @@ def test_a_report_becomes_state_history_and_a_promise(house: House, box: Box) ->
     eventually(lambda: box.promised(seq), 5)
     assert house.rows("SELECT count_raw, seq FROM series_occupancy_sensor") == [(3, seq)]
     state = json.loads(house.rows("SELECT state FROM device_state WHERE kind='occupancy_sensor'")[0][0])
-    assert state["parts"]["0"][0]["count_raw"][0] == 3
+    assert state["parts"]["0"][0]["count_raw"] == 3
     facts = json.loads(house.rows("SELECT facts FROM availability WHERE station='331002-0001'")[0][0])
     assert facts["devices"]["occupancy_sensor/1"]["people"][0] == 3
     assert facts["link"]["station/0"][0] == "online"

@@ -218,8 +218,8 @@ def test_a_counter_that_does_not_fit_the_door_is_told_and_clears_when_it_moves()
     moved = {
         "occupancy.unchanged_min": 0,
         "occupancy.count_raw": 2,
-        "occupancy.absent_min": 0,
-        "occupancy.present_min": 10,
+        "occupancy.presence": True,
+        "occupancy.presence_min": 10,
     }
     hub.note(hub.watcher.station(STATION, hub.state, moved, T0 + 2 * MINUTE))
     assert hub.codes == set()

@@ -101,10 +101,19 @@ class Vocabulary:
             raise BadCondition(f"gives a value of type {kind}; a condition is true or false")
         tokens = _tokens(text)
         self._check_words(tokens, text)
-        reads = tuple(dict.fromkeys(t.text for t in tokens if t.sort == "name" and t.text in self.variables))
+        names = (self._variable(token.text) for token in tokens if token.sort == "name")
+        reads = tuple(dict.fromkeys(name for name in names if name is not None))
         if not reads:
             raise BadCondition("looks at no fact, so it would be always true or always false")
         return Condition(source, reads, program)
+
+    def _variable(self, name: str) -> str | None:
+        """The variable in a dotted name: `leaf` in `leaf.startsWith`, all of `door.leaf`."""
+        while name not in self.variables:
+            name, _, _ = name.rpartition(".")
+            if not name:
+                return None
+        return name
 
     def _explain(self, said: str, column: int) -> str:
         unknown = _UNKNOWN_NAME.search(said)
@@ -155,7 +164,9 @@ def _first_error(message: str) -> tuple[int, int, str]:
     match = _ERROR.search(message)
     if match is None:
         return 0, 0, message.strip()
-    return int(match[1]) - 1, int(match[2]), match[3].removesuffix("[INVALID_ARGUMENT]").strip()
+    # What the parser would have liked instead is a list of its own words.
+    said = match[3].removesuffix("[INVALID_ARGUMENT]").split(" expecting ")[0]
+    return int(match[1]) - 1, int(match[2]), said.strip()
 
 
 def _with_double(text: str, line: int, column: int, said: str) -> str | None:

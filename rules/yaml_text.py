@@ -90,11 +90,15 @@ def read(text: str, complaints: Complaints) -> Node | None:
     if found is None:
         complaints.add(1, "", "is empty")
         return None
-    return _walk(found, "", complaints, 0)
+    return _walk(found, "", complaints, 0, set())
 
 
-def _walk(node: yaml.Node, path: str, complaints: Complaints, depth: int) -> Node | None:
+def _walk(node: yaml.Node, path: str, complaints: Complaints, depth: int, seen: set[int]) -> Node | None:
     line = node.start_mark.line + 1
+    if id(node) in seen:
+        complaints.add(line, path, "is used twice by & and *; write it out")
+        return None
+    seen.add(id(node))
     if depth > 8:
         complaints.add(line, path, "is nested too deeply")
         return None
@@ -102,7 +106,7 @@ def _walk(node: yaml.Node, path: str, complaints: Complaints, depth: int) -> Nod
         return Text(node.value, line, path, block=node.style in ("|", ">"))
     if isinstance(node, yaml.SequenceNode):
         named = [(f"{path}.{at}".lstrip("."), one) for at, one in enumerate(node.value, 1)]
-        inner = [_walk(one, inner_path, complaints, depth + 1) for inner_path, one in named]
+        inner = [_walk(one, inner_path, complaints, depth + 1, seen) for inner_path, one in named]
         return Items(tuple(one for one in inner if one is not None), line, path)
     entries: dict[str, Node] = {}
     lines: dict[str, int] = {}
@@ -117,7 +121,7 @@ def _walk(node: yaml.Node, path: str, complaints: Complaints, depth: int) -> Nod
             complaints.add(key_line, inner_path, f"is there twice (first in line {lines[key]})")
             continue
         lines[key] = key_line
-        value = _walk(value_node, inner_path, complaints, depth + 1)
+        value = _walk(value_node, inner_path, complaints, depth + 1, seen)
         if value is not None:
             entries[key] = value
     return Table(entries, lines, line, path)

@@ -14,17 +14,18 @@ from rules.rule_words import Words, listed, variables_of
 from rules.yaml_text import Table, Text
 
 _CODE = re.compile(r"[a-z][a-z0-9_]{1,39}")
-_FIELDS = (
+FIELDS = (
     *("code", "kind", "part", "when", "event", "silent", "for", "clear", "clear_for", "latch", "severity"),
     *("safety", "refuse_entry", "inhibited_by", "actions", "texts", "cases"),
 )
+"""What may stand in a rule."""
 _PLACES = frozenset({"station", "device", "min", "sec"})
 
 
 def read_rule(words: Words, table: Table) -> Rule | None:
     """The rule, or None with complaints."""
     before = len(words.complaints.found)
-    words.only(table, _FIELDS)
+    words.only(table, FIELDS)
     code = _code(words, table)
     kind = _kind(words, table)
     if kind is None:

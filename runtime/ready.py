@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+from pathlib import Path
 
 from storage.database import Database
 from storage.shards import worker
@@ -27,6 +28,14 @@ def answers(host: str, port: int, path: str | None = None) -> bool:
         return False
     finally:
         connection.close()
+
+
+def written_since(path: Path, since_ms: int) -> bool:
+    """True when the file was written after `since_ms` (epoch milliseconds, to the second)."""
+    try:
+        return path.stat().st_mtime_ns // 1_000_000 >= since_ms - 1_000
+    except FileNotFoundError:
+        return False
 
 
 def gateway_listens(database: Database, since_ms: int) -> bool:

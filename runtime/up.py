@@ -7,6 +7,8 @@ import socket
 from collections.abc import Callable
 
 from domain.errors import StorageUnavailable
+from runtime.broker import FOLDER as BROKER_FOLDER
+from runtime.broker_config import BrokerFiles
 from runtime.children import Child, ChildPlan
 from runtime.first_rulebook import seed
 from runtime.first_stations import fill
@@ -14,7 +16,7 @@ from runtime.gateway_process import broker_host
 from runtime.installation import CannotStart, Installation
 from runtime.instance_lock import InstanceLock
 from runtime.output import say
-from runtime.ready import answers, gateway_listens
+from runtime.ready import answers, gateway_listens, written_since
 from runtime.stopping import StopSignals
 from runtime.welcome import welcome
 from storage.database import Database
@@ -46,6 +48,7 @@ class Up:
         self._here = here
         self._clock = here.clock
         self._began_s = here.clock.monotonic_s()
+        self._began_ms = here.now_ms()
         self._signals = StopSignals()
         self._lock = InstanceLock(here.var_dir)
         self._children: dict[str, Child] = {}
@@ -93,7 +96,11 @@ class Up:
     def _start_parts(self, database: Database) -> None:
         settings = self._here.settings
         host = broker_host(settings.mqtt_bind)
-        self._wait("broker", lambda: answers(host, settings.mqtt_port))
+        pid_file = BrokerFiles(settings.var_dir / BROKER_FOLDER).pid
+        # Somebody else's broker may answer on the port: ours has also written who it is.
+        self._wait(
+            "broker", lambda: written_since(pid_file, self._began_ms) and answers(host, settings.mqtt_port)
+        )
         self._progress(f"broker takes stations on port {settings.mqtt_port}")
         since_ms = self._here.now_ms()
         self._start("gateway", grace_s=8.0, never_again=((CODE_SHARD_LOST, SHARD_LOST),))
@@ -119,10 +126,9 @@ class Up:
     def _wait(self, name: str, ready: Callable[[], bool]) -> None:
         """Wait until a part is ready; CannotStart when it ends by itself or needs too long."""
         while not self._signals.wait(LOOK_EVERY_S):
-            code = self._children[name].exit_code
-            if code == CODE_CANNOT_START:
-                raise _ChildSaidWhy
             for child in self._children.values():
+                if child.exit_code == CODE_CANNOT_START:
+                    raise _ChildSaidWhy
                 child.look()
             try:
                 if ready():
@@ -171,4 +177,7 @@ class Up:
                 ) from exc
 
     def _progress(self, text: str) -> None:
-        say(f"{self._clock.monotonic_s() - self._began_s:5.1f} s  {text}")
+        try:
+            say(f"{self._clock.monotonic_s() - self._began_s:5.1f} s  {text}")
+        except OSError:
+            pass  # the terminal is gone; the work goes on

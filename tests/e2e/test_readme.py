@@ -66,16 +66,19 @@ def test_a_stranger_connects_a_device_by_hand(hub: Running, client: str, station
             said += read
         return said
 
+    def until(line: str, expected: str, timeout_s: float) -> None:
+        eventually(lambda: expected in type_(line), timeout_s, every_s=0.4, saying=f"{expected} from {line}")
+
     with shell:
         for line in lines:
             if line.startswith("get devices"):
-                eventually(lambda line=line: "31.5" in type_(line), 10, every_s=0.3, saying=line)
-            elif line.startswith("get 'alerts"):
-                eventually(lambda line=line: "battery_overheat" in type_(line), 30, every_s=0.5, saying=line)
-            elif line.startswith("./waystation quarantine"):
-                eventually(lambda line=line: "slots.0.temp_c" in type_(line), 10, every_s=0.5, saying=line)
+                until(line, "31.5", 10)
             elif line.startswith("get 'history"):
-                assert "31.5" in type_(line)
+                until(line, "31.5", 1)
+            elif line.startswith("get 'alerts"):
+                until(line, "battery_overheat", 30)
+            elif line.startswith("./waystation quarantine"):
+                until(line, "slots.0.temp_c", 10)
             else:
                 type_(line)
         shell.stdin.close()

@@ -31,6 +31,7 @@ from gateway.rulebooks import Rules
 from gateway.station_view import refresh
 from rules.effects import ResolveAlert
 from signing.keys import SigningKey
+from storage import shards
 from storage.database import Database
 from storage.series import Series
 from transport.hub import HubLink, LaneName
@@ -89,7 +90,7 @@ class Gateway:
 
     def begin(self) -> None:
         """Everything before the first turn."""
-        self._patiently(lambda: self._committer.take_shard(self._clock.now_ms()))
+        self._patiently(self._take_shard)
         self._patiently(self._rules.load)
         self._patiently(lambda: load_fleet(self._database, self._fleet))
         self._patiently(lambda: self._desk.recover(self._fleet))
@@ -103,6 +104,20 @@ class Gateway:
             len(self._fleet.members),
             extra={"action": "gateway_started", "epoch": self._committer.epoch},
         )
+
+    def _take_shard(self) -> None:
+        try:
+            self._committer.take_shard(self._clock.now_ms())
+        except StorageUnavailable:
+            # A frozen process inside a transaction keeps the shard; whoever waits must know whom to look for.
+            with self._database.read() as connection:
+                held = shards.holder(connection, self._options.shard)
+            logger.warning(
+                "The shard cannot be taken from %s yet; this gateway waits until that one ends",
+                held.holder or "whoever writes at the moment",
+                extra={"action": "shard_held", "shard": self._options.shard},
+            )
+            raise
 
     def end(self) -> None:
         """Leave the broker; the sessions stay."""

@@ -46,7 +46,7 @@ class GatewayProcess:
         }
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tests.gateway.run_gateway"],
+                [sys.executable, "-P", "-m", "runtime", "gateway", "--watched"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -60,7 +60,8 @@ class GatewayProcess:
             raise RuntimeError(f"the gateway has ended:\n{self.log[-3000:]}")
         return bool(
             self._house.rows(
-                "SELECT 1 FROM worker WHERE pid=:pid AND quick_since_ms IS NOT NULL AND bulk_since_ms IS NOT NULL",
+                "SELECT 1 FROM worker WHERE pid=:pid"
+                " AND quick_since_ms IS NOT NULL AND bulk_since_ms IS NOT NULL",
                 pid=self.pid,
             )
         )

@@ -10,12 +10,11 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from domain.facts import Value
+from domain.facts import STEP_MS, Value
 
 Samples = list[list[Any]]
 MAX_SAMPLES = 24
 MAX_TURNS = 20
-STEP_MS = 5 * 60_000
 SETTLED_MS = 60_000
 """What is older than this, seen from the newest sample, is not expected to be joined by late ones."""
 

@@ -23,6 +23,8 @@ class DeviceState:
     seen_ms: int | None = None
     """When the hub last heard of it, by the hub's clock."""
     clock_fault: bool = False
+    written_ms: int = 0
+    """When it was last written to the database; 0 for never by this process."""
 
     @property
     def own(self) -> Facts:
@@ -31,7 +33,9 @@ class DeviceState:
 
     def copy(self) -> DeviceState:
         """A shallow copy: parts are copied when they are touched, by `part_for_change`."""
-        return DeviceState(self.parts.copy(), self.watch.copy(), self.seen_ms, self.clock_fault)
+        return DeviceState(
+            self.parts.copy(), self.watch.copy(), self.seen_ms, self.clock_fault, self.written_ms
+        )
 
     def part_for_change(self, part: int, origin: DeviceState | None) -> Facts:
         """The facts of a part, safe to change although `origin` still shares the unchanged ones."""

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+STEP_MS = 5 * 60_000
+"""Facts that count time move in steps of this."""
+
 Value = float | int | bool | str | None
 """None means: known to be unknown. A field that was never reported is absent."""
 
@@ -54,6 +57,22 @@ class Facts:
                 values[name] = value
                 changed.append(name)
         return changed, stale
+
+    def says_again(self, fields: Mapping[str, Value], mark: Mark) -> bool:
+        """True when folding `fields` would change no value: each is known, as it is, from before `mark`.
+
+        False once in five minutes, so that facts which count time are brought up to date.
+        """
+        values, marks = self.values, self.marks
+        step = mark.at_ms // STEP_MS
+        for name, value in fields.items():
+            known = marks.get(name)
+            if known is None or mark < known or known.at_ms // STEP_MS != step:
+                return False
+            old = values[name]
+            if old != value or type(old) is not type(value):
+                return False
+        return True
 
     def as_of(self, name: str) -> int | None:
         """When the value was true, epoch milliseconds; None if never reported."""

@@ -13,7 +13,7 @@ from gateway.fleet import AlertKey, Fleet
 from gateway.handshakes import AGAIN, Step
 from gateway.intake import REPLAYED
 from gateway.options import GatewayOptions
-from gateway.overlay import Ended, Opened, Overlay
+from gateway.overlay import Ended, Opened, Overlay, move_ages
 from gateway.station_view import half_life_ms, links_of, lockdown_of, shown_facts
 from gateway.wishes import WishKey, again_after_s
 from storage import alerts, availability, commands, events, notices, quarantine, shards, states
@@ -101,7 +101,12 @@ class Committer:
     def adopt(self, overlay: Overlay) -> None:
         """The batch is committed: what was decided on copies becomes what is known."""
         fleet = self._fleet
+        for state in overlay.states.values():
+            state.written_ms = overlay.now_ms
         fleet.states.update(overlay.states)
+        for device, same in overlay.same.items():
+            known = fleet.states[device]
+            move_ages(known.own, known, same)
         fleet.speakers.update(overlay.speakers)
         for (id_, name), boot in overlay.boots.items():
             speaker = fleet.speakers[id_]
@@ -121,10 +126,10 @@ class Committer:
         for station, facts in overlay.facts.items():
             record = fleet.stations[station]
             record.facts = facts
-            for device in record.members:
-                facts_of = facts.get(device.device.short)
+            for member in record.members:
+                facts_of = facts.get(member.device.short)
                 if facts_of is not None:
-                    fleet.refresh_at_ms[device.device] = half_life_ms(facts_of)
+                    fleet.refresh_at_ms[member.device] = half_life_ms(facts_of)
 
     def replays(self) -> list[tuple[int, Incoming]]:
         """Quarantined messages that somebody wants to be taken again."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from devices.decode import Happening, Reading, decode_event, decode_link, decode_reply, decode_telemetry
-from devices.fold import Changes, apply
-from devices.state import SELF
+from devices.fold import Changes, Fields, apply
+from devices.state import SELF, DeviceState
 from domain import topics
 from domain.clock_offset import least_offset, time_of
 from domain.envelope import Envelope, read_envelope
@@ -17,13 +17,14 @@ from domain.json_input import MAX_BYTES, parse_object
 from gateway.alerts import take_effects
 from gateway.boots import Timed, boot_of, hear_link
 from gateway.fleet import Boot, Fleet, Member
-from gateway.overlay import Overlay, Spoke
+from gateway.overlay import Overlay, Same, Spoke
 from gateway.rulebooks import Rules
 from rules.effects import Effect
 from storage.events import EventRow
 from storage.series import SeriesRow
 from transport.inbox import Incoming
 
+WRITE_AGES_EVERY_MS = 120_000
 REPLAYED = -1
 """The generation of a message that comes from quarantine: it was seen before, and must be taken again."""
 
@@ -127,12 +128,30 @@ class Intake:
         self, overlay: Overlay, incoming: Incoming, member: Member, reading: Reading, timed: Timed
     ) -> None:
         device = member.device
+        known = self.fleet.states.get(device)
+        if known is not None and not reading.parts and self._is_same(overlay, known, device, reading, timed):
+            overlay.same[device] = Same(reading.fields, timed.mark, incoming.received_ms)
+            return
         state = overlay.state_for_change(device)
         state.seen_ms = incoming.received_ms
-        changes = apply(
-            member.kind, state, self.fleet.states.get(device), reading.fields, reading.parts, timed.mark
-        )
-        self._after_fold(overlay, member, changes, timed)
+        changes = apply(member.kind, state, known, reading.fields, reading.parts, timed.mark)
+        self._after_fold(overlay, member, changes, timed, reading.fields)
+
+    def _is_same(
+        self, overlay: Overlay, known: DeviceState, device: DeviceId, reading: Reading, timed: Timed
+    ) -> bool:
+        """True when the message says again what is known, and nothing waits for the time to pass.
+
+        Then only ages move, and those stand in the message's own row: see `restore_ages`.
+        """
+        if device in overlay.states or device in overlay.same or known.watch:
+            return False
+        if (
+            timed.at_ms - known.written_ms > WRITE_AGES_EVERY_MS
+            or self.fleet.refresh_at_ms.get(device, 0) <= overlay.now_ms
+        ):
+            return False
+        return known.own.says_again(reading.fields, timed.mark)
 
     def _event(self, overlay: Overlay, incoming: Incoming, member: Member, caught_up: bool) -> None:
         happening: Happening = decode_event(member.kind, incoming.payload)
@@ -163,7 +182,7 @@ class Intake:
             device, state, happening.type, happening.part, timed.at_ms, overlay.now_ms, happening.body
         )
         take_effects(overlay, device, effects, member.adcode)
-        self._after_fold(overlay, member, changes, timed)
+        self._after_fold(overlay, member, changes, timed, own)
         overlay.spoke.append(Spoke(device, member.adcode, happening, timed.at_ms))
 
     def _reply(self, overlay: Overlay, incoming: Incoming, member: Member, caught_up: bool) -> None:
@@ -247,7 +266,9 @@ class Intake:
             overlay.state_for_change(speaker).clock_fault = fault
             overlay.stations.add(speaker.station)
 
-    def _after_fold(self, overlay: Overlay, member: Member, changes: Changes, timed: Timed) -> None:
+    def _after_fold(
+        self, overlay: Overlay, member: Member, changes: Changes, timed: Timed, own: Fields
+    ) -> None:
         device = member.device
         now_ms = overlay.now_ms
         watcher = self._rules.watcher
@@ -264,7 +285,7 @@ class Intake:
             if self.fleet.refresh_at_ms.get(device, 0) <= now_ms:
                 overlay.exports.add(device)
             state = overlay.state(device)
-            if state.watch:
+            if state.watch or state.clock_fault:
                 # Nothing new, but a deadline may have come, or a silence ended.
                 effects = watcher.reading(device, state, SELF, (), now_ms, overlay.open_codes(device.station))
                 take_effects(overlay, device, effects, member.adcode)
@@ -272,7 +293,9 @@ class Intake:
         if changes.stale:
             state = overlay.state(device)
             for part, fields in changes.stale:
-                effects = watcher.history_only(device, state, part, fields, timed.at_ms, now_ms)
+                # Heat in a slot and smoke in its cabinet, said together, are judged together.
+                said = fields if part == SELF else {**own, **fields}
+                effects = watcher.history_only(device, state, part, said, timed.at_ms, now_ms)
                 take_effects(overlay, device, effects, member.adcode)
 
     def _refuse(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from devices.decode import Answer, Happening
-from devices.state import DeviceState
+from devices.state import SELF, DeviceState
 from domain.errors import BadMessage
-from domain.facts import StationFact
+from domain.facts import Facts, Mark, StationFact, Value
 from domain.ids import DeviceId
 from gateway.fleet import AlertKey, Boot, Fleet, OpenAlertNote, Speaker
 from rules.effects import Ask, OpenAlert
@@ -45,6 +46,14 @@ class Wanted(NamedTuple):
     because: AlertKey
 
 
+class Same(NamedTuple):
+    """A message that says again what is known: only the ages of these fields move."""
+
+    fields: Mapping[str, Value]
+    mark: Mark
+    seen_ms: int
+
+
 class Spoke(NamedTuple):
     """A device said something that a command may be waiting for."""
 
@@ -52,6 +61,14 @@ class Spoke(NamedTuple):
     adcode: str
     content: Answer | Happening
     at_ms: int
+
+
+def move_ages(own: Facts, state: DeviceState, same: Same) -> None:
+    """What was said again is as old as its last saying."""
+    marks = own.marks
+    for name in same.fields:
+        marks[name] = same.mark
+    state.seen_ms = same.seen_ms
 
 
 @dataclass(slots=True)
@@ -64,6 +81,7 @@ class Overlay:
     speaker_rows: set[DeviceId] = field(default_factory=set)
     boots: dict[tuple[DeviceId, str], Boot] = field(default_factory=dict)
     states: dict[DeviceId, DeviceState] = field(default_factory=dict)
+    same: dict[DeviceId, Same] = field(default_factory=dict)
     series: dict[str, list[SeriesRow]] = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)
     quarantine: list[BadRow] = field(default_factory=list)
@@ -140,6 +158,9 @@ class Overlay:
         if state is None:
             origin = self.fleet.states.get(device)
             state = self.states[device] = origin.copy() if origin is not None else DeviceState()
+            same = self.same.pop(device, None)
+            if same is not None:
+                move_ages(state.part_for_change(SELF, origin), state, same)
         return state
 
     @staticmethod

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
 from devices.registry import kinds
 from devices.state import DeviceState
-from domain.facts import StationFact
+from domain.facts import Mark, StationFact
 from domain.ids import edge_box
 from gateway.fleet import AlertKey, Boot, Fleet, Member, OpenAlertNote, Speaker, StationRecord
 from storage import alerts, availability, registry, states
 from storage.database import Database
+from storage.said_since import said_since
 
 
 def load_fleet(database: Database, fleet: Fleet) -> None:
@@ -37,6 +40,7 @@ def load_fleet(database: Database, fleet: Fleet) -> None:
                     run.since_ms, run.watermark, run.newest_ts_ms, run.offset_ms, run.updated_ms
                 )
                 speaker.seen_ms = max(speaker.seen_ms or 0, run.updated_ms)
+        _restore_ages(connection, fleet)
         for open_ in alerts.all_open(connection):
             key = AlertKey(open_.device, open_.part, open_.code)
             fleet.note_opened(
@@ -50,6 +54,23 @@ def load_fleet(database: Database, fleet: Fleet) -> None:
                     for device, facts in station.facts["devices"].items()
                 }
     _forget_what_is_closed(fleet)
+
+
+def _restore_ages(connection: Connection, fleet: Fleet) -> None:
+    """A state is not written for a report that says again what is known; its own row tells when that was."""
+    for kind in {member.kind.name for member in fleet.members.values()}:
+        for said in said_since(connection, kind):
+            state, speaker = fleet.states.get(said.device), fleet.speakers.get(said.speaker)
+            boot = speaker.boots.get(said.boot) if speaker is not None else None
+            if state is None or boot is None:
+                continue
+            mark = Mark(boot.since_ms, said.seq, said.at_ms)
+            own = state.own
+            for name, value in said.fields.items():
+                known = own.marks.get(name)
+                if known is not None and known < mark and own.values.get(name) == value:
+                    own.marks[name] = mark
+            state.seen_ms = max(state.seen_ms or 0, said.received_ms)
 
 
 def _load_registry(fleet: Fleet, known: registry.Registry) -> None:

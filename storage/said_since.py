@@ -1,0 +1,54 @@
+"""What was reported after a device's state was last written: the state lacks only how fresh its values are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from domain.facts import Value
+from domain.ids import DeviceId
+from storage.series_tables import series_tables
+from storage.tables import device_state
+
+MARGIN_MS: Final = 60_000
+"""Device time and the hub's differ a little; what is read twice changes nothing."""
+
+
+class Said(NamedTuple):
+    """One report of a device: `fields` that had a value, of the device itself."""
+
+    device: DeviceId
+    speaker: DeviceId
+    boot: str
+    seq: int
+    at_ms: int
+    received_ms: int
+    fields: dict[str, Value]
+
+
+def said_since(connection: Connection, kind: str) -> Iterator[Said]:
+    """Reports of all devices of a kind that are newer than their states, in no order."""
+    table = series_tables()[kind].own
+    metrics = [table.c[name] for name in series_tables()[kind].kind.metrics]
+    wanted = (
+        sa.select(
+            table.c.station, table.c.n, table.c.speaker_kind, table.c.speaker_n, table.c.boot, table.c.seq,
+            table.c.at_ms, table.c.received_ms, *metrics,
+        )
+        .join(device_state, sa.and_(device_state.c.station == table.c.station, device_state.c.n == table.c.n))
+        .where(device_state.c.kind == kind, table.c.at_ms > device_state.c.seen_ms - MARGIN_MS)
+    )  # fmt: skip
+    for row in connection.execute(wanted).yield_per(1000):
+        station, n, speaker_kind, speaker_n, boot, seq, at_ms, received_ms, *values = row
+        yield Said(
+            DeviceId(station, kind, n),
+            DeviceId(station, speaker_kind, speaker_n),
+            boot,
+            seq,
+            at_ms,
+            received_ms,
+            {m.name: value for m, value in zip(metrics, values, strict=True) if value is not None},
+        )

@@ -92,6 +92,7 @@ class Child:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return False
+        self._close_pipe()
         return True
 
     def kill(self) -> None:
@@ -105,8 +106,10 @@ class Child:
             except ProcessLookupError:
                 pass
             self._process.wait()
+        self._close_pipe()
 
     def _note_death(self, code: int, now_s: float) -> None:
+        self._close_pipe()
         said = dict(self.plan.never_again).get(code)
         if said is not None:
             self.left_alone = True
@@ -124,6 +127,10 @@ class Child:
         )
         self._again_s = now_s + self._pause_s
         self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2)
+
+    def _close_pipe(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
 
     def _signal(self, number: int) -> None:
         assert self._process is not None

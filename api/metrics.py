@@ -1,0 +1,160 @@
+"""What Prometheus reads: requests by route, live clients, and what the database says of the hub."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.state import ApiState
+from domain.clock import Clock
+from domain.errors import StorageUnavailable
+from storage import notices, shards
+from storage.tables import alert, command, event, quarantine, station
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+_log = logging.getLogger(__name__)
+
+
+class Metrics:
+    """One registry of its own, so that two applications in one process do not meet."""
+
+    def __init__(self, state: ApiState) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "waystation_http_requests",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "waystation_http_request_seconds",
+            "Time from a request to the beginning of its answer.",
+            ["method", "route"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.registry.register(_Hub(state))
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus' text format; reads the database, so call it in a thread."""
+        return generate_latest(self.registry)
+
+
+class CountRequests:
+    """Counts each request under the template of its route, never under its address."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, clock: Clock) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun_s = self._clock.monotonic_s()
+        counted = False
+
+        async def send_and_count(message: Message) -> None:
+            nonlocal counted
+            if message["type"] == "http.response.start" and not counted:
+                counted = True
+                route = getattr(scope.get("route"), "path", "other")
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                self._metrics.requests.labels(method, route, str(message["status"])).inc()
+                self._metrics.seconds.labels(method, route).observe(self._clock.monotonic_s() - begun_s)
+            await send(message)
+
+        await self._app(scope, receive, send_and_count)
+
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class _Hub(Collector):
+    """Read when asked for; the whole hub's state, so the same from every API process but the clients."""
+
+    def __init__(self, state: ApiState) -> None:
+        self._state = state
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Nothing is read at registration."""
+        return []
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """One family after the other."""
+        yield _gauge("waystation_live_clients", "Live pages open at this process.", self._state.feed.clients)
+        try:
+            yield from self._from_database()
+        except StorageUnavailable:
+            yield _gauge("waystation_database_up", "1 when the database answers.", 0)
+
+    def _from_database(self) -> Iterable[GaugeMetricFamily]:
+        state = self._state
+        with state.db.read() as conn:
+            now_ms = state.db.now_ms(conn)
+            worker = shards.worker(conn, state.options.shard)
+            open_by_severity = conn.execute(
+                sa.select(alert.c.severity, sa.func.count())
+                .where(alert.c.resolved_ms.is_(None))
+                .group_by(alert.c.severity)
+            ).all()
+            kept = conn.execute(
+                sa.select(quarantine.c.state, sa.func.count(), sa.func.sum(quarantine.c.count)).group_by(
+                    quarantine.c.state
+                )
+            ).all()
+            told = notices.counts(conn)
+            unlocks = conn.execute(
+                sa.select(command.c.state, sa.func.count())
+                .where(command.c.action == "unlock")
+                .group_by(command.c.state)
+            ).all()
+            stations = conn.scalar(sa.select(sa.func.count()).select_from(station)) or 0
+            last_event = conn.scalar(sa.select(sa.func.max(event.c.id))) or 0
+        yield _gauge("waystation_database_up", "1 when the database answers.", 1)
+        yield _gauge("waystation_stations", "Stations of the ledger.", stations)
+        yield _gauge("waystation_events_kept", "Number of the newest event row.", last_event)
+        if worker is not None:
+            age_s = (now_ms - worker.seen_ms) / 1000
+            yield _gauge("waystation_gateway_age_seconds", "Since the gateway's last sign of life.", age_s)
+            yield _gauge("waystation_gateway_epoch", "Epoch of the gateway's shard.", worker.epoch)
+            lanes = {"quick": worker.quick_since_ms, "bulk": worker.bulk_since_ms}
+            caught_up = GaugeMetricFamily(
+                "waystation_lane_caught_up", "1 when no backlog waits.", labels=["lane"]
+            )
+            for lane, since_ms in lanes.items():
+                caught_up.add_metric([lane], 0 if since_ms is None else 1)
+            yield caught_up
+        yield _by(
+            "waystation_alerts_open", "Open alerts.", "severity", {row[0]: row[1] for row in open_by_severity}
+        )
+        yield _by("waystation_quarantine_rows", "Kept messages.", "state", {row[0]: row[1] for row in kept})
+        yield _by(
+            "waystation_quarantine_messages",
+            "Messages behind them.",
+            "state",
+            {row[0]: row[2] for row in kept},
+        )
+        yield _by("waystation_notices", "Notices to people.", "state", told)
+        yield _by("waystation_unlocks", "Unlock commands.", "state", {row[0]: row[1] for row in unlocks})
+
+
+def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, about, value=value)
+
+
+def _by(name: str, about: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, about, labels=[label])
+    for word, value in sorted(values.items()):
+        family.add_metric([word], value)
+    return family

@@ -1,0 +1,182 @@
+"""Every error answer: problem+json with a reason code, a sentence, and the path of what was wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, TypedDict
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ExceptionHandler
+
+from domain.errors import Conflict, NotFound, StorageUnavailable
+
+MEDIA_TYPE = "application/problem+json"
+_PLACES = frozenset({"body", "query", "path", "header", "cookie"})
+_log = logging.getLogger(__name__)
+
+
+class Mistake(TypedDict):
+    """One thing that is wrong: where, and what."""
+
+    path: str
+    detail: str
+
+
+class ProblemBody(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "example": {
+                "type": "about:blank",
+                "title": "Not Found",
+                "status": 404,
+                "code": "not_found",
+                "detail": "There is no station 331002-9999.",
+                "errors": [],
+            }
+        },
+    )
+
+    type: str = Field(description="always about:blank; `code` tells problems apart")
+    title: str = Field(description="the status in words")
+    status: int
+    code: str = Field(description="a short word that programs can compare")
+    detail: str = Field(description="a sentence for people: what was wrong, and what to do")
+    errors: list[dict[str, str]] = Field(default_factory=list, description="path and detail of each mistake")
+
+
+class Problem(Exception):
+    """Raise it anywhere below a route; `more` is added to the body as it is."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[Mistake] = (),
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+        self.more = dict(more or {})
+
+    def response(self) -> Response:
+        """The answer in bytes."""
+        body = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "errors": self.errors,
+            **self.more,
+        }
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        return Response(text, self.status, headers=self.headers, media_type=MEDIA_TYPE)
+
+
+def not_found(what: str) -> Problem:
+    """404: there is no such thing, or it is not yours to see; the two look the same."""
+    return Problem(404, "not_found", f"There is no {what} here.")
+
+
+def bad_field(path: str, detail: str) -> Problem:
+    """422 for one field; `path` such as `query.cursor`."""
+    return Problem(422, "invalid", f"{path}: {detail}", errors=[Mistake(path=path, detail=detail)])
+
+
+def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route adds to its `responses`, so that the OpenAPI document tells the truth."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": content} for status in sorted(statuses)
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of this application a problem."""
+    handlers: dict[type[Exception], ExceptionHandler] = {
+        Problem: _problem,
+        RequestValidationError: _invalid,
+        HTTPException: _http,
+        NotFound: _not_found,
+        Conflict: _conflict,
+        StorageUnavailable: _unavailable,
+        Exception: _unexpected,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def _problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    mistakes = [Mistake(path=_path(one["loc"]), detail=str(one["msg"])[:200]) for one in error.errors()[:20]]
+    first = mistakes[0] if mistakes else Mistake(path="body", detail="cannot be read")
+    return Problem(422, "invalid", f"{first['path']}: {first['detail']}", errors=mistakes).response()
+
+
+def _path(location: Sequence[int | str]) -> str:
+    steps = [str(step) for step in location]
+    return ".".join(steps if steps and steps[0] in _PLACES else ["body", *steps])[:200]
+
+
+def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    code = phrase.lower().replace(" ", "_").replace("-", "_")
+    detail = (
+        error.detail if error.detail and error.detail != phrase else _SENTENCES.get(error.status_code, phrase)
+    )
+    return Problem(error.status_code, code, detail, headers=error.headers).response()
+
+
+_SENTENCES = {
+    404: "There is no such address; /docs lists those that there are.",
+    405: "This address does not take that method; /docs says which it takes.",
+    413: "The body is larger than this hub takes.",
+}
+
+
+def _not_found(_request: Request, error: Exception) -> Response:
+    return Problem(404, "not_found", str(error)).response()
+
+
+def _conflict(_request: Request, error: Exception) -> Response:
+    return Problem(409, "conflict", str(error)).response()
+
+
+def _unavailable(request: Request, error: Exception) -> Response:
+    _log.warning(
+        "The database did not answer a request (%s).", type(error).__name__, extra={"action": "api.database"}
+    )
+    return Problem(
+        503,
+        "database_unavailable",
+        "The database does not answer at the moment; try again in a few seconds.",
+        headers={"Retry-After": "3"},
+    ).response()
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    # The server's own log has the traceback; a stranger learns nothing from it.
+    return Problem(500, "internal", "Something went wrong in the hub; it has been logged.").response()

@@ -18,7 +18,6 @@ from runtime.gateway_process import broker_host
 from runtime.installation import CannotStart, Installation
 from runtime.stopping import StopSignals
 from storage.database import Database
-from storage.series import SqlSeries
 from transport.bus import HubBus
 
 
@@ -61,7 +60,7 @@ def make_state(here: Installation, database: Database) -> tuple[HubBus, ApiState
         clock=clock,
         options=ApiOptions(base_url=settings.base_url, live_clients=settings.live_clients_max),
         sessions=SessionKeys(secrets.sessions),
-        series=SqlSeries(),
+        series=here.series(),
         board=Board(database, clock, timetables),
         timetables=timetables,
         counties=divisions.load(DIVISIONS),

@@ -82,7 +82,7 @@ def prune(
     keep_days = days or here.settings.retention_days
     database = here.database()
     try:
-        for _ in sweep(database, here.settings, here.now_ms(), keep_days):
+        for _ in sweep(database, here.series(), here.settings, here.now_ms(), keep_days):
             pass
     finally:
         database.close()

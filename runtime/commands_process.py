@@ -34,7 +34,11 @@ def foreground(process: str, watched: bool = False) -> Iterator[Installation]:
         end_with_parent()
     try:
         yield here
-    except (WaystationError, OSError, typer.Exit):
+    except (WaystationError, OSError) as exc:
+        # The command line says it on the terminal.
+        logger.error("%s", exc, extra={"action": "ended", "file_only": True})
+        raise
+    except typer.Exit:
         raise
     except Exception as exc:
         logger.critical(

@@ -22,7 +22,10 @@ def run_courier(here: Installation) -> None:
         secret = settings.webhook_secret.get_secret_value()
         channels.append(WebhookChannel(settings.webhook_url, secret, here.clock))
     tidy = threading.Thread(
-        target=keep_tidy, args=(database, settings, here.clock, stop), name="housekeeping", daemon=True
+        target=keep_tidy,
+        args=(database, here.series(), settings, here.clock, stop),
+        name="housekeeping",
+        daemon=True,
     )
     tidy.start()
     try:

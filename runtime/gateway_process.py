@@ -7,14 +7,13 @@ import os
 import threading
 
 from domain import topics
-from domain.errors import ShardLost
 from gateway.options import GatewayOptions
 from gateway.service import Gateway
 from runtime.first_rulebook import seed
 from runtime.installation import Installation
 from runtime.stopping import on_signal
 from storage.database import Database
-from storage.series import SqlSeries
+from storage.stations import all_stations
 from transport.hub import HubLink
 from transport.lane import LaneOptions
 
@@ -22,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 INBOX = 30_000
 LOOK_EVERY_S = 2.0
+SQL_STATIONS = 300
 DEAD = 70
 
 
@@ -33,12 +33,23 @@ def run_gateway(here: Installation) -> None:
         gateway = make_gateway(here, database)
         on_signal(gateway.stop)
         threading.Thread(target=_end_when_dead, args=(gateway,), name="health-watch", daemon=True).start()
+        _advise(database)
         gateway.run()
-    except ShardLost as lost:
-        logger.error("%s", lost, extra={"action": "shard_lost"})
-        raise
     finally:
         database.close()
+
+
+def _advise(database: Database) -> None:
+    with database.read() as connection:
+        known = len(all_stations(connection))
+    if known > SQL_STATIONS:
+        logger.warning(
+            "There are %d stations, and series in the same database are meant for up to %d: "
+            "watch its size, and keep fewer days with WAYSTATION_RETENTION_DAYS",
+            known,
+            SQL_STATIONS,
+            extra={"action": "many_stations"},
+        )
 
 
 def make_gateway(here: Installation, database: Database) -> Gateway:
@@ -65,7 +76,7 @@ def make_gateway(here: Installation, database: Database) -> Gateway:
     )
     channels = ("webhook",) if settings.webhook_url else ()
     options = GatewayOptions(retention_days=settings.retention_days, channels=channels)
-    return Gateway(database, SqlSeries(), hub, secrets.commands.active, here.clock, options)
+    return Gateway(database, here.series(), hub, secrets.commands.active, here.clock, options)
 
 
 def broker_host(bind: str) -> str:

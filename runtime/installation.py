@@ -15,6 +15,7 @@ from runtime.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from storage.database import Database
+    from storage.series import Series
 
 
 class CannotStart(WaystationError):
@@ -71,6 +72,17 @@ class Installation:
         if not self.settings.database_url:
             self.prepare_folder()
         return migrate.upgrade(self.settings.store_url)
+
+    def series(self) -> Series:
+        """Where measured values go; CannotStart when this version cannot send them there."""
+        from storage.series import SqlSeries
+
+        if self.settings.series != "sql":
+            raise CannotStart(
+                f"WAYSTATION_SERIES is {self.settings.series}, which this version cannot write to yet; "
+                "leave it at sql."
+            )
+        return SqlSeries()
 
     def database(self) -> Database:
         """The database, which must exist and have the shape of this version; CannotStart when not."""

@@ -26,7 +26,13 @@ _CHATTY = (
     "uvicorn.access",
     "uvicorn.error",
 )
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+    "file_only",
+}
 
 
 class JsonLine(logging.Formatter):
@@ -76,6 +82,7 @@ def start_logging(process: str, settings: Settings) -> Path:
     file.setFormatter(JsonLine(process))
     terminal = logging.StreamHandler()
     terminal.setFormatter(JsonLine(process) if settings.log_format == "json" else ShortLine(process))
+    terminal.addFilter(lambda record: not getattr(record, "file_only", False))
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)

@@ -6,8 +6,11 @@ import http.client
 import socket
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from storage.database import Database
 from storage.shards import worker
+from storage.tables import speaker
 
 _WAIT_S = 1.0
 
@@ -36,6 +39,13 @@ def written_since(path: Path, since_ms: int) -> bool:
         return path.stat().st_mtime_ns // 1_000_000 >= since_ms - 1_000
     except FileNotFoundError:
         return False
+
+
+def station_speaks(database: Database, since_ms: int) -> bool:
+    """True when some station has said after `since_ms` that it is there."""
+    spoke = sa.exists().where(speaker.c.link == "online", speaker.c.link_changed_ms >= since_ms)
+    with database.read() as connection:
+        return bool(connection.scalar(sa.select(spoke)))
 
 
 def gateway_listens(database: Database, since_ms: int) -> bool:

@@ -45,7 +45,6 @@ class Settings(BaseSettings):
     nats_port: int = Field(8622, ge=1, le=65535)
 
     database_url: str = Field("", repr=False)
-    store_fsync: bool = True
     series: Literal["sql", "influx"] = "sql"
     influx_url: str = ""
     influx_org: str = ""

@@ -11,12 +11,12 @@ from runtime.broker import FOLDER as BROKER_FOLDER
 from runtime.broker_config import BrokerFiles
 from runtime.children import Child, ChildPlan
 from runtime.first_rulebook import seed
-from runtime.first_stations import fill
+from runtime.first_stations import fill, to_simulate
 from runtime.gateway_process import broker_host
 from runtime.installation import CannotStart, Installation
 from runtime.instance_lock import InstanceLock
 from runtime.output import say
-from runtime.ready import answers, gateway_listens, written_since
+from runtime.ready import answers, gateway_listens, station_speaks, written_since
 from runtime.stopping import StopSignals
 from runtime.welcome import welcome
 from storage.database import Database
@@ -24,6 +24,7 @@ from storage.database import Database
 logger = logging.getLogger(__name__)
 
 READY_WITHIN_S = 90.0
+STATIONS_WITHIN_S = 10.0
 LOOK_EVERY_S = 0.1
 CODE_CANNOT_START = 2
 CODE_SHARD_LOST = 3
@@ -59,6 +60,7 @@ class Up:
         database: Database | None = None
         try:
             self._refuse_taken_port()
+            self._here.series()
             self._here.secrets()
             self._start("broker", grace_s=12.0)
             database = self._prepare_data()
@@ -114,6 +116,14 @@ class Up:
         bind = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind, settings.bind)  # noqa: S104
         self._wait("api", lambda: answers(bind, settings.api_port, "/healthz"))
         self._progress(f"pages and API on port {settings.api_port}")
+        if to_simulate(database, settings):
+            # What is shown next shall be true when it is typed; but it is no reason not to start.
+            until_s = self._clock.monotonic_s() + STATIONS_WITHIN_S
+            self._wait(
+                "sim",
+                lambda: station_speaks(database, since_ms) or self._clock.monotonic_s() > until_s,
+            )
+            self._progress("stations are moving")
 
     def _start(
         self, name: str, *, grace_s: float = 4.0, never_again: tuple[tuple[int, str], ...] = ()

@@ -114,6 +114,14 @@ def test_a_wrong_setting_is_said_in_one_sentence(waystation: Waystation) -> None
     assert "WAYSTATION_API_PORT" in said.err
 
 
+def test_series_that_cannot_be_written_yet_stop_the_start(waystation: Waystation) -> None:
+    influx = {"SERIES": "influx", "INFLUX_URL": "http://x", "INFLUX_ORG": "x", "INFLUX_TOKEN": "x"}
+    said = waystation("db", "prune", **{f"WAYSTATION_{name}": value for name, value in influx.items()})
+
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "cannot write to yet" in said.err
+
+
 def test_the_first_init_makes_keys_database_and_rulebook(waystation: Waystation, tmp_path: Path) -> None:
     new = tmp_path / "new"
     assert waystation("db", "init", WAYSTATION_VAR_DIR=str(new)).code == 0

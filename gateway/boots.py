@@ -82,6 +82,9 @@ def hear_link(overlay: Overlay, speaker_id: DeviceId, word: LinkWord, received_m
         boot.seen_ms = max(boot.seen_ms, received_ms)
     if link.conn < speaker.conn:
         return False
+    if link.online and (speaker.dropped != link.dropped or speaker.versions != link.versions):
+        speaker.dropped, speaker.versions = link.dropped, dict(link.versions)
+        overlay.speaker_rows.add(speaker_id)
     state: LinkState = "online" if link.online else "offline"
     if link.conn == speaker.conn and (state == speaker.link or speaker.link == "offline"):
         return False
@@ -90,9 +93,6 @@ def hear_link(overlay: Overlay, speaker_id: DeviceId, word: LinkWord, received_m
     speaker.link = state
     if changed:
         speaker.link_changed_ms = received_ms
-    if link.online:
-        speaker.dropped = link.dropped
-        speaker.versions = dict(link.versions)
     overlay.speaker_rows.add(speaker_id)
     return changed
 

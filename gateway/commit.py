@@ -14,7 +14,7 @@ from gateway.handshakes import AGAIN, Step
 from gateway.intake import REPLAYED
 from gateway.options import GatewayOptions
 from gateway.overlay import Ended, Opened, Overlay, move_ages
-from gateway.station_view import half_life_ms, links_of, lockdown_of, shown_facts
+from gateway.station_view import codes_of, half_life_ms, links_of, lockdown_of, shown_facts
 from gateway.wishes import WishKey, again_after_s
 from storage import alerts, availability, commands, events, notices, quarantine, shards, states
 from storage.alerts import Ending, NewAlert
@@ -199,6 +199,7 @@ class Committer:
                 "devices": shown_facts(record, overlay.facts.get(station, record.facts)),
                 "lockdown": lockdown_of(overlay, self._fleet, station),
                 "link": links_of(overlay, record),
+                "alerts": codes_of(overlay, self._fleet, station),
             }
             rows.append(availability.AvailabilityRow(station, record.adcode, body, overlay.now_ms))
             committed.adcodes.add(record.adcode)

@@ -177,10 +177,8 @@ class Overlay:
 
     def open_key(self, device: DeviceId, code: str) -> AlertKey | None:
         """An open alert of this device and code, whatever part it is about."""
-        for key in (*self.opened, *self.fleet.alerts_of.get(device.station, ())):
-            if key.device == device and key.code == code:
-                return key
-        return None
+        keys: list[AlertKey] = [*self.opened, *self.fleet.alerts_of.get(device.station, ())]
+        return next((key for key in keys if key.device == device and key.code == code), None)
 
     def alert_id(self, key: AlertKey) -> str | None:
         """The id of the open alert of this key."""

@@ -96,6 +96,7 @@ class Gateway:
         self._patiently(lambda: self._desk.recover(self._fleet))
         self._adopt_rules()
         settle_memory()
+        self._hub.may_connect = self._owns_the_shard
         self._hub.start()
         self.health.listens = True
         logger.info(
@@ -118,6 +119,17 @@ class Gateway:
                 extra={"action": "shard_held", "shard": self._options.shard},
             )
             raise
+
+    def _owns_the_shard(self) -> bool:
+        """Asked before each connection: who lost its shard must not take its successor's session."""
+        try:
+            self._committer.still_mine()
+        except ShardLost:
+            self._hub.wake()
+            return False
+        except StorageUnavailable:
+            return True
+        return True
 
     def end(self) -> None:
         """Leave the broker; the sessions stay."""
@@ -247,6 +259,8 @@ class Gateway:
             heard_ms = self._heard_ms(device)
             if device in self._fleet.speakers:
                 state.seen_ms = self._fleet.speakers[device].seen_ms
+            if device.kind == SPEAKER_KIND:
+                overlay.heard.add(device.station)
             effects = self._rules.watcher.due(
                 device,
                 state,

@@ -78,12 +78,20 @@ def lockdown_of(overlay: Overlay, fleet: Fleet, station: str) -> dict[str, Any] 
         for key, opened in overlay.opened.items()
         if key.device.station == station and opened.effect.refuse_entry
     ]
-    ended = {e.key for e in overlay.ended}
+    ended = {e.key for e in overlay.ended} | set(overlay.forgotten)
     for key in fleet.alerts_of.get(station, ()):
         note = fleet.open_alerts[key]
         if note.refuse_entry and key not in ended:
             reasons.append({"code": key.code, "since_ms": note.happened_ms})
     return min(reasons, key=lambda r: r["since_ms"], default=None)
+
+
+def codes_of(overlay: Overlay, fleet: Fleet, station: str) -> list[str]:
+    """Codes of a station's open alerts: a stuck counter must not say that the room is full."""
+    codes = {key.code for key in overlay.opened if key.device.station == station}
+    ended = {e.key for e in overlay.ended} | set(overlay.forgotten)
+    codes.update(key.code for key in fleet.alerts_of.get(station, ()) if key not in ended)
+    return sorted(codes)
 
 
 def links_of(overlay: Overlay, record: StationRecord) -> dict[str, tuple[LinkState, int]]:

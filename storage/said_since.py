@@ -1,4 +1,4 @@
-"""What was reported after a device's state was last written: the state lacks only how fresh its values are."""
+"""What was reported after a device's state was last written: the state lacks only its freshness."""
 
 from __future__ import annotations
 

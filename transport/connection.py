@@ -162,7 +162,7 @@ class Connection:
         if attempt == self.attempts:
             self.state = State.DIALLING
             to = self.options
-            self._loop.dial(to.host, to.port, to.tls, lambda got: self._dialled(attempt, got))
+            self._loop.dial(to.host, to.port, to.tls, lambda got: self._dialled(attempt, got), to.may_dial)
 
     def _dialled(self, attempt: int, outcome: socket.socket | OSError) -> None:
         if isinstance(outcome, OSError):

@@ -55,6 +55,8 @@ class HubLink:
         wall_ms: Callable[[], int],
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        self.may_connect: Callable[[], bool] = lambda: True
+        """Set it before `start`: asked before each connection, from a thread that may block."""
         self._arrived = Event()
         self._woken = False
         self._loop = MqttLoop("hub-mqtt", dial_threads=2)
@@ -70,11 +72,15 @@ class HubLink:
                 inbox_size=inbox_size,
                 wall_ms=wall_ms,
                 on_arrival=self._arrived.set,
+                may_dial=self._asked,
             )
 
         self._quick = lane("quick")
         self._bulk = lane("bulk")
         self._lanes: dict[LaneName, Lane] = {"quick": self._quick, "bulk": self._bulk}
+
+    def _asked(self) -> bool:
+        return self.may_connect()
 
     def start(self) -> None:
         """Connect both lanes and keep them connected."""

@@ -66,6 +66,7 @@ class Lane:
         inbox_size: int,
         wall_ms: Callable[[], int],
         on_arrival: Callable[[], None],
+        may_dial: Callable[[], bool] | None = None,
     ) -> None:
         self.inbox = Inbox(inbox_size)
         self._loop = loop
@@ -90,6 +91,7 @@ class Lane:
                 subscriptions=options.filters,
                 tls=tls,
                 manual_ack=True,
+                may_dial=may_dial,
             ),
             loop,
             self._message,

@@ -123,12 +123,21 @@ class MqttLoop:
         """Have `work` done once, `wait_s` seconds from now."""
         heapq.heappush(self._timers, (perf_counter() + wait_s, next(self._order), work))
 
-    def dial(self, host: str, port: int, tls: ssl.SSLContext | None, then: Dialled) -> None:
+    def dial(
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        then: Dialled,
+        may_dial: Callable[[], bool] | None = None,
+    ) -> None:
         """Connect in a thread of its own, since names and handshakes block, and bring back the socket."""
 
         def attempt() -> None:
             outcome: socket.socket | OSError
             try:
+                if may_dial is not None and not may_dial():
+                    raise OSError("this process may not connect now")
                 outcome = dial(host, port, tls, DIAL_TIMEOUT_S)
             except OSError as error:
                 outcome = error

@@ -38,6 +38,8 @@ class ConnectionOptions:
     longest_backoff_s: float = 30.0
     max_unconfirmed: int = 1_000
     log_level: int = logging.WARNING
+    may_dial: Callable[[], bool] | None = field(default=None, repr=False)
+    """Asked before each attempt, in a thread that may block; on False the attempt counts as failed."""
 
     def __post_init__(self) -> None:
         if not self.client_id or "." in self.client_id or any(sign <= " " for sign in self.client_id):

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain import topics
+from domain.clock import Clock
 from domain.ids import DeviceId, edge_box
 from gateway.options import GatewayOptions
 from gateway.service import Gateway
@@ -24,7 +25,7 @@ from runtime.secrets import Secrets, load_or_create_secrets
 from storage import registry, rulebooks, stations
 from storage.database import Database, open_database
 from storage.migrate import upgrade
-from storage.series import SqlSeries
+from storage.series import Series, SqlSeries
 from tests.waiting import eventually
 from transport.hub import HubLink
 from transport.lane import LaneOptions
@@ -82,13 +83,19 @@ class House:
     secrets: Secrets
     database: Database
     mqtt_port: int
+    clock: Clock = field(default_factory=WallClock)
     gateways: list[tuple[Gateway, threading.Thread]] = field(default_factory=list)
 
-    def gateway(self) -> Gateway:
+    def gateway(self, series: Series | None = None) -> Gateway:
         """Start a gateway on a thread of this process and wait until it hears the broker."""
         hub = self.hub()
         gateway = Gateway(
-            self.database, SqlSeries(), hub, self.secrets.commands.active, WallClock(), GatewayOptions()
+            self.database,
+            series or SqlSeries(),
+            hub,
+            self.secrets.commands.active,
+            self.clock,
+            GatewayOptions(),
         )
         thread = threading.Thread(target=gateway.run, name="gateway", daemon=True)
         thread.start()
@@ -109,7 +116,7 @@ class House:
                 ),
             },
             30_000,
-            WallClock().now_ms,
+            self.clock.now_ms,
         )
 
     def stop_gateways(self) -> None:

@@ -15,7 +15,6 @@ from device_sim.mischief import Mischief
 from device_sim.promise import read_promise
 from domain import topics
 from domain.ids import DeviceId
-from runtime.clock import WallClock
 from tests.gateway.house import ADCODE, House, station_id
 from transport.loop import MqttLoop
 from transport.station_link import StationLink, StationOptions
@@ -49,7 +48,7 @@ class KeepingBox:
         self.sendings = 0
         self.wrong: list[str] = []
         self.lock = threading.RLock()
-        self.clock = WallClock()
+        self.clock = house.clock
         self.link = StationLink(
             loop,
             StationOptions(

@@ -109,6 +109,8 @@ class Fleet:
     open_alerts: dict[AlertKey, OpenAlertNote] = field(default_factory=dict)
     alerts_of: dict[str, set[AlertKey]] = field(default_factory=dict)
     refresh_at_ms: dict[DeviceId, int] = field(default_factory=dict)
+    outdated: set[str] = field(default_factory=set)
+    """Stations whose row tells of other alerts than are open: a person ended one while no gateway ran."""
     registry_version: int = 0
 
     def open_codes(self, station: str) -> frozenset[str]:

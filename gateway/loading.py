@@ -53,6 +53,9 @@ def load_fleet(database: Database, fleet: Fleet) -> None:
                     device: {name: StationFact(*fact) for name, fact in facts.items()}
                     for device, facts in station.facts["devices"].items()
                 }
+                codes = {key.code for key in fleet.alerts_of.get(record.id, ())}
+                if station.facts.get("alerts") != sorted(codes):
+                    fleet.outdated.add(record.id)
     _forget_what_is_closed(fleet)
 
 
@@ -79,6 +82,7 @@ def _load_registry(fleet: Fleet, known: registry.Registry) -> None:
     fleet.speakers.clear()
     fleet.open_alerts.clear()
     fleet.alerts_of.clear()
+    fleet.outdated.clear()
     for station in known.stations.values():
         names = (station.name, station.name_en or station.name)
         fleet.stations[station.id] = StationRecord(station.id, station.adcode, names)

@@ -173,12 +173,14 @@ class Overlay:
         """True when the alert is open after what this batch decided so far."""
         if key in self.opened:
             return True
-        return key in self.fleet.open_alerts and not any(ended.key == key for ended in self.ended)
+        if key not in self.fleet.open_alerts or key in self.forgotten:
+            return False
+        return not any(ended.key == key for ended in self.ended)
 
     def open_key(self, device: DeviceId, code: str) -> AlertKey | None:
         """An open alert of this device and code, whatever part it is about."""
         keys: list[AlertKey] = [*self.opened, *self.fleet.alerts_of.get(device.station, ())]
-        return next((key for key in keys if key.device == device and key.code == code), None)
+        return next((k for k in keys if k.device == device and k.code == code and self.alert_is_open(k)), None)
 
     def alert_id(self, key: AlertKey) -> str | None:
         """The id of the open alert of this key."""
@@ -193,14 +195,13 @@ class Overlay:
         if not self.opened and not self.ended and not self.fleet.alerts_of.get(station):
             return NO_CODES
         codes = set(self.fleet.open_codes(station))
-        if self.opened or self.ended:
+        if self.opened or self.ended or self.forgotten:
             here = [k for k in self.opened if k.device.station == station and k.device.kind == "station"]
-            codes.update(k.code for k in here)
+            over = (*(e.key for e in self.ended), *self.forgotten)
             codes.difference_update(
-                e.key.code
-                for e in self.ended
-                if e.key.device.station == station and e.key.device.kind == "station"
+                k.code for k in over if k.device.station == station and k.device.kind == "station"
             )
+            codes.update(k.code for k in here)
         return frozenset(codes)
 
     def put_aside(self, incoming: Incoming, bad: BadMessage, station: str | None) -> None:

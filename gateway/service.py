@@ -169,9 +169,23 @@ class Gateway:
             overlay.forgotten.append(key)
             self._intake.effects(overlay, key.device, [e for e in effects if not isinstance(e, ResolveAlert)])
             overlay.stations.add(key.device.station)
+        if people:
+            self._commit(overlay, ())
         for replay_id, message in replays:
-            overlay.replays.append((replay_id, self._intake.take(overlay, message, True)))
-        if people or replays:
+            self._replay(replay_id, message)
+
+    def _replay(self, id_: int, message: Incoming) -> None:
+        """Take a quarantined message again; one that still cannot be kept stays where it is."""
+        overlay = Overlay(self._fleet, self._clock.now_ms())
+        try:
+            overlay.replays.append((id_, self._intake.take(overlay, message, True)))
+            self._commit(overlay, ())
+        except (ShardLost, StorageUnavailable):
+            raise
+        except Exception as exc:
+            logger.error("A replayed message still cannot be kept: %s", exc, extra={"action": "replay_failed"})
+            overlay = Overlay(self._fleet, self._clock.now_ms())
+            overlay.replays.append((id_, False))
             self._commit(overlay, ())
 
     def _work(self, quick: Sequence[Incoming], bulk: Sequence[Incoming], *, due: bool) -> None:
@@ -299,6 +313,8 @@ class Gateway:
         """Every state meets the rulebook: alerts whose rule is gone end, deadlines are set anew."""
         overlay = Overlay(self._fleet, self._clock.now_ms())
         watcher = self._rules.watcher
+        overlay.stations.update(self._fleet.outdated)
+        self._fleet.outdated.clear()
         for device in [*self._fleet.members, *self._fleet.station_devices()]:
             known = self._fleet.states.setdefault(device, DeviceState())
             overlay.look_again.add(device)

@@ -58,7 +58,9 @@ def furnish(database: Database, count: int = 2) -> None:
         stations.put_stations(
             connection,
             [
-                stations.Station(station_id(n), ADCODE, ADCODE, f"{n:03d}", f"驿站{n}", hours="24/7", capacity=8)
+                stations.Station(
+                    station_id(n), ADCODE, ADCODE, f"{n:03d}", f"驿站{n}", hours="24/7", capacity=8
+                )
                 for n in range(1, count + 1)
             ],
         )
@@ -110,9 +112,14 @@ class House:
             "127.0.0.1",
             self.mqtt_port,
             {
-                "quick": LaneOptions(client_id=ids.quick, filters=quick, username="gateway", password=password),
+                "quick": LaneOptions(
+                    client_id=ids.quick, filters=quick, username="gateway", password=password
+                ),
                 "bulk": LaneOptions(
-                    client_id=ids.bulk, filters=((topics.BULK_FILTER, 1),), username="gateway", password=password
+                    client_id=ids.bulk,
+                    filters=((topics.BULK_FILTER, 1),),
+                    username="gateway",
+                    password=password,
                 ),
             },
             30_000,
@@ -182,7 +189,14 @@ class Box:
 
     def online(self) -> None:
         self.conn += 1
-        body = {"v": 1, "online": True, "boot": self.boot, "conn": self.conn, "ts": WallClock().now_ms(), "dropped": 0}
+        body = {
+            "v": 1,
+            "online": True,
+            "boot": self.boot,
+            "conn": self.conn,
+            "ts": WallClock().now_ms(),
+            "dropped": 0,
+        }
         self.say(topics.link(ADCODE, edge_box(self.station)), body)
 
     def report(self, kind: str, *, low: int | None = 0, **fields: Any) -> int:

@@ -105,7 +105,7 @@ class Up:
         )
         self._progress(f"broker takes stations on port {settings.mqtt_port}")
         since_ms = self._here.now_ms()
-        self._start("gateway", grace_s=8.0, never_again=((CODE_SHARD_LOST, SHARD_LOST),))
+        self._start("gateway", grace_s=5.0, never_again=((CODE_SHARD_LOST, SHARD_LOST),))
         self._start("api")
         self._start("courier")
         # Before the gateway has subscribed, messages would be confirmed by the broker and be gone.

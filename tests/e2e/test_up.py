@@ -16,6 +16,7 @@ import pytest
 
 from runtime.settings import TREE
 from tests.e2e.running import Answer, Running, command, environment, new_settings, processes_of, running
+from tests.postgresql import PostgresqlServer
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -23,12 +24,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 CABINET = "331002-0001"
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One hub for the tests that do not stop it."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One hub, on either database, for the tests that do not stop it."""
     folder = tmp_path_factory.mktemp("hub")
-    with running(new_settings(folder / "var"), folder) as started:
-        yield started
+    settings = new_settings(folder / "var")
+    with contextlib.ExitStack() as opened:
+        if request.param == "postgresql":
+            server: PostgresqlServer = request.getfixturevalue("postgresql_server")
+            settings["WAYSTATION_DATABASE_URL"] = opened.enter_context(server.database())
+        yield opened.enter_context(running(settings, folder))
 
 
 def station(hub: Running, id_: str) -> dict[str, Any]:

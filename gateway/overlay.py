@@ -93,7 +93,6 @@ class Overlay:
     forgotten: list[AlertKey] = field(default_factory=list)
     replays: list[tuple[int, bool]] = field(default_factory=list)
     spoke: list[Spoke] = field(default_factory=list)
-    seqs: dict[tuple[DeviceId, str], list[int]] = field(default_factory=dict)
     conns: dict[DeviceId, str] = field(default_factory=dict)
     stations: set[str] = field(default_factory=set)
     heard: set[str] = field(default_factory=set)
@@ -180,7 +179,8 @@ class Overlay:
     def open_key(self, device: DeviceId, code: str) -> AlertKey | None:
         """An open alert of this device and code, whatever part it is about."""
         keys: list[AlertKey] = [*self.opened, *self.fleet.alerts_of.get(device.station, ())]
-        return next((k for k in keys if k.device == device and k.code == code and self.alert_is_open(k)), None)
+        mine = (key for key in keys if key.device == device and key.code == code)
+        return next((key for key in mine if self.alert_is_open(key)), None)
 
     def alert_id(self, key: AlertKey) -> str | None:
         """The id of the open alert of this key."""

@@ -183,7 +183,7 @@ class Gateway:
         except (ShardLost, StorageUnavailable):
             raise
         except Exception as exc:
-            logger.error("A replayed message still cannot be kept: %s", exc, extra={"action": "replay_failed"})
+            logger.error("A replayed message cannot be kept: %s", exc, extra={"action": "replay_failed"})
             overlay = Overlay(self._fleet, self._clock.now_ms())
             overlay.replays.append((id_, False))
             self._commit(overlay, ())

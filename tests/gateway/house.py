@@ -1,4 +1,4 @@
-"""A small house for tests: real broker, real database, a gateway in this process, devices that speak by hand."""
+"""A small house for tests: real broker and database, a gateway in this process, devices spoken by hand."""
 
 from __future__ import annotations
 

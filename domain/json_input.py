@@ -51,7 +51,7 @@ def parse_object(payload: bytes) -> dict[str, Any]:
 
 
 def may_hide(payload: bytes) -> bool:
-    """True when bytes hold what a quick look cannot judge: escapes, NUL, blanks where a key ends, long numbers."""
+    """True when a quick look cannot judge: escapes, NUL, blanks before a colon, long numbers."""
     return (
         b"\\" in payload
         or b" :" in payload

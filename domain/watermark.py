@@ -25,6 +25,16 @@ class Watermark:
         """An independent copy; deciding works on copies until the commit."""
         return Watermark(self.upto, [list(r) for r in self.ranges])
 
+    def take(self, seq: int, low: int | None) -> bool:
+        """`add`, unless it was seen before; returns whether it is new."""
+        if not self.ranges and low is not None and seq == self.upto + 1 and low <= seq:
+            self.upto = seq
+            return True
+        if self.has(seq):
+            return False
+        self.add(seq, low)
+        return True
+
     def has(self, seq: int) -> bool:
         """True when `seq` was seen, or lies below what the speaker still holds."""
         if seq <= self.upto:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from domain import topics
+from domain.ids import DeviceId
 from domain.watermark import Watermark
+from gateway.fleet import Boot
 from gateway.overlay import Overlay
 
 
@@ -21,23 +23,19 @@ def encode_ack(
 def acks_for(overlay: Overlay, store: str) -> list[tuple[str, bytes]]:
     """An ack for every speaker and boot that a batch heard of, duplicates and links included."""
     acks = []
-    for (id_, name), seqs in overlay.seqs.items():
-        boot = overlay.boots.get((id_, name))
-        if boot is not None:
-            speaker = overlay.speaker(id_)
-            conn = speaker.conn if speaker.boot == name else None
-            body = encode_ack(name, boot.watermark, seqs, conn, overlay.now_ms, store)
-            acks.append((topics.ack(speaker.adcode, id_), body))
+    for (id_, name), boot in overlay.boots.items():
+        if boot.heard or overlay.conns.get(id_) == name:
+            acks.append(_ack(overlay, id_, name, boot, store))
     for id_, name in overlay.conns.items():
-        if (id_, name) not in overlay.seqs:
-            speaker = overlay.speaker(id_)
-            boot = overlay.boots.get((id_, name)) or speaker.boots.get(name)
-            if boot is not None:
-                conn = speaker.conn if speaker.boot == name else None
-                acks.append(
-                    (
-                        topics.ack(speaker.adcode, id_),
-                        encode_ack(name, boot.watermark, [], conn, overlay.now_ms, store),
-                    )
-                )
+        if (id_, name) not in overlay.boots:
+            known = overlay.speaker(id_).boots.get(name)
+            if known is not None:
+                acks.append(_ack(overlay, id_, name, known, store))
     return acks
+
+
+def _ack(overlay: Overlay, id_: DeviceId, name: str, boot: Boot, store: str) -> tuple[str, bytes]:
+    speaker = overlay.speaker(id_)
+    conn = speaker.conn if speaker.boot == name else None
+    body = encode_ack(name, boot.watermark, boot.heard, conn, overlay.now_ms, store)
+    return topics.ack(speaker.adcode, id_), body

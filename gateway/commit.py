@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from domain.errors import ShardLost
-from domain.ids import DeviceId
+from domain.ids import SPEAKER_KIND, DeviceId
 from gateway.fleet import AlertKey, Fleet
 from gateway.handshakes import AGAIN, Step
 from gateway.intake import REPLAYED
@@ -101,8 +101,10 @@ class Committer:
     def adopt(self, overlay: Overlay) -> None:
         """The batch is committed: what was decided on copies becomes what is known."""
         fleet = self._fleet
-        for state in overlay.states.values():
+        for device, state in overlay.states.items():
             state.written_ms = overlay.now_ms
+            if device.kind == SPEAKER_KIND:
+                (fleet.watched.add if state.watch else fleet.watched.discard)(device.station)
         fleet.states.update(overlay.states)
         for device, same in overlay.same.items():
             known = fleet.states[device]

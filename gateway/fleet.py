@@ -32,10 +32,21 @@ class Boot:
     newest_ts_ms: int | None = None
     offset_ms: int | None = None
     seen_ms: int = 0
+    clock_fault: bool | None = None
+    """As last noted of its speaker; None when nothing was noted yet."""
+    heard: list[int] = field(default_factory=list)
+    """What this batch heard of it, duplicates too."""
 
     def copy(self) -> Boot:
-        """An independent copy."""
-        return Boot(self.since_ms, self.watermark.copy(), self.newest_ts_ms, self.offset_ms, self.seen_ms)
+        """An independent copy, for one batch."""
+        return Boot(
+            self.since_ms,
+            self.watermark.copy(),
+            self.newest_ts_ms,
+            self.offset_ms,
+            self.seen_ms,
+            self.clock_fault,
+        )
 
 
 @dataclass(slots=True)
@@ -111,6 +122,10 @@ class Fleet:
     refresh_at_ms: dict[DeviceId, int] = field(default_factory=dict)
     outdated: set[str] = field(default_factory=set)
     """Stations whose row tells of other alerts than are open: a person ended one while no gateway ran."""
+    routes: dict[str, Member] = field(default_factory=dict)
+    """Telemetry topics that were found to be right, so that each is taken apart once."""
+    watched: set[str] = field(default_factory=set)
+    """Stations whose own rules have something under way."""
     registry_version: int = 0
 
     def open_codes(self, station: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ from domain.clock_offset import least_offset, time_of
 from domain.envelope import Envelope, read_envelope
 from domain.errors import BadMessage
 from domain.facts import Mark
-from domain.ids import SPEAKER_KIND, DeviceId
+from domain.ids import DeviceId
 from domain.json_input import MAX_BYTES, parse_object
 from gateway.alerts import take_effects
 from gateway.boots import Timed, boot_of, hear_link
@@ -41,12 +41,17 @@ class Intake:
         topic: topics.Topic | None = None
         try:
             topic = topics.parse(incoming.topic)
+            known = self.fleet.routes.get(incoming.topic)
+            if known is not None and len(incoming.payload) <= MAX_BYTES:
+                self._telemetry(overlay, incoming, known, caught_up)
+                return True
             if len(incoming.payload) > MAX_BYTES:
                 raise BadMessage(
                     "too_large", "", f"is {len(incoming.payload)} bytes long; at most {MAX_BYTES} are taken"
                 )
             if topic.leaf == "telemetry":
-                self._telemetry(overlay, incoming, self._member(topic), caught_up)
+                member = self.fleet.routes[incoming.topic] = self._member(topic)
+                self._telemetry(overlay, incoming, member, caught_up)
             elif topic.leaf == "event":
                 self._event(overlay, incoming, self._member(topic), caught_up)
             elif topic.leaf == "reply":
@@ -108,20 +113,11 @@ class Intake:
         timed = self._place(overlay, incoming, member.speaker, reading.envelope, caught_up)
         if timed is None:
             return
-        overlay.series.setdefault(member.kind.name, []).append(
-            SeriesRow(
-                device=member.device,
-                speaker=member.speaker,
-                boot=reading.envelope.boot,
-                seq=reading.envelope.seq,
-                at_ms=timed.at_ms,
-                device_ts_ms=reading.envelope.ts_ms,
-                received_ms=incoming.received_ms,
-                fields=reading.fields,
-                parts=reading.parts,
-                extra=reading.extra,
-            )
-        )
+        ts_ms, boot, seq, _ = reading.envelope
+        device, speaker, at_ms = member.device, member.speaker, timed.at_ms
+        fields, parts, extra = reading.fields, reading.parts, reading.extra
+        row = SeriesRow(device, speaker, boot, seq, at_ms, ts_ms, incoming.received_ms, fields, parts, extra)
+        overlay.series.setdefault(member.kind.name, []).append(row)
         self._fold(overlay, incoming, member, reading, timed)
 
     def _fold(
@@ -235,29 +231,24 @@ class Intake:
     ) -> Timed | None:
         """Where the message stands in the speaker's sequence and in time; None if it was seen before."""
         boot = boot_of(overlay, speaker, envelope, incoming.received_ms)
-        box = self.fleet.states.get(speaker)
-        if box is not None and box.watch and speaker.kind == SPEAKER_KIND:
+        if speaker.station in self.fleet.watched:
             overlay.heard.add(speaker.station)
-        key = (speaker, envelope.boot)
-        seqs = overlay.seqs.get(key)
-        if seqs is None:
-            seqs = overlay.seqs[key] = []
-        seqs.append(envelope.seq)
+        received_ms, ts_ms, seq = incoming.received_ms, envelope.ts_ms, envelope.seq
+        boot.heard.append(seq)
         if incoming.generation != REPLAYED:
-            if boot.watermark.has(envelope.seq):
+            if not boot.watermark.take(seq, envelope.low):
                 overlay.count("duplicates")
                 return None
-            boot.watermark.add(envelope.seq, envelope.low)
-            boot.seen_ms = incoming.received_ms
-        ts_ms = envelope.ts_ms
+            boot.seen_ms = received_ms
         if ts_ms is not None:
-            boot.offset_ms = least_offset(boot.offset_ms, ts_ms, incoming.received_ms)
+            boot.offset_ms = least_offset(boot.offset_ms, ts_ms, received_ms)
             if boot.newest_ts_ms is None or ts_ms > boot.newest_ts_ms:
                 boot.newest_ts_ms = ts_ms
-        timing = time_of(ts_ms, incoming.received_ms, boot.offset_ms, caught_up)
-        if timing.fault or (ts_ms is not None and caught_up):
-            self._note_clock(overlay, speaker, timing.fault)
-        return Timed(timing.at_ms, Mark(boot.since_ms, envelope.seq, timing.at_ms))
+        at_ms, fault = time_of(ts_ms, received_ms, boot.offset_ms, caught_up)
+        if fault != boot.clock_fault and (fault or (ts_ms is not None and caught_up)):
+            self._note_clock(overlay, speaker, fault)
+            boot.clock_fault = fault
+        return Timed(at_ms, Mark(boot.since_ms, seq, at_ms))
 
     @staticmethod
     def _note_clock(overlay: Overlay, speaker: DeviceId, fault: bool) -> None:
@@ -308,7 +299,7 @@ class Intake:
                 envelope = _readable_envelope(incoming.payload)
                 boot = self._boot_of_refused(overlay, member.speaker, bad.boot, envelope, incoming)
                 if boot is not None:
-                    overlay.seqs.setdefault((member.speaker, bad.boot), []).append(bad.seq)
+                    boot.heard.append(bad.seq)
                     if boot.watermark.has(bad.seq):
                         overlay.count("duplicates")
                         return

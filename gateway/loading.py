@@ -82,6 +82,7 @@ def _load_registry(fleet: Fleet, known: registry.Registry) -> None:
     fleet.speakers.clear()
     fleet.open_alerts.clear()
     fleet.alerts_of.clear()
+    fleet.routes.clear()
     fleet.outdated.clear()
     for station in known.stations.values():
         names = (station.name, station.name_en or station.name)

@@ -13,8 +13,8 @@ from api.sessions import SessionKeys
 from api.state import ApiState
 from rules.calendar import Calendar
 from rules.station_view import Timetables
+from runtime.broker_address import broker_address
 from runtime.first_stations import DIVISIONS
-from runtime.gateway_process import broker_host
 from runtime.installation import CannotStart, Installation
 from runtime.stopping import StopSignals
 from storage.database import Database
@@ -46,13 +46,15 @@ def make_state(here: Installation, database: Database) -> tuple[HubBus, ApiState
     def on_hint(topic: str, payload: bytes) -> None:
         state.on_hint(topic, payload)
 
+    broker = broker_address(settings)
     bus = HubBus(
-        broker_host(settings.mqtt_bind),
-        settings.mqtt_port,
+        broker.host,
+        broker.port,
         f"api-{random_words.token_hex(8)}",
         username="api",
         password=secrets.broker_passwords["api"],
         on_hint=on_hint,
+        tls=broker.tls,
     )
     state = ApiState(
         db=database,

@@ -9,6 +9,7 @@ import typer
 
 from domain import topics
 from domain.ids import DeviceId, edge_box
+from runtime.broker_address import reachable
 from runtime.installation import Installation
 from runtime.output import moment, say, show_table
 
@@ -140,17 +141,18 @@ def keys() -> None:
 
 def _explain(here: Installation, given: Given) -> None:
     settings = here.settings
-    host = "127.0.0.1" if settings.mqtt_bind in ("0.0.0.0", "::") else settings.mqtt_bind  # noqa: S104
+    host = reachable(settings.mqtt_bind)
     link = topics.link(given.adcode, given.speaker)
     say(f"host      {host}")
-    say(f"port      {settings.mqtt_port}  (MQTT 3.1.1)")
+    say(f"port      {settings.mqtt_port}  (MQTT 3.1.1{', TLS' if settings.mqtt_certificate else ''})")
     say("username  station  (any name)")
     say(f"password  {given.password}")
     say("")
     say("It is shown this once; `./waystation credential revoke` takes it back. To try it in a terminal:")
     say("")
     say(f"password='{given.password}'")
-    to = f'-h {host} -p {settings.mqtt_port} -u station -P "$password" -q 1'
+    cafile = f" --cafile {settings.mqtt_certificate}" if settings.mqtt_certificate else ""
+    to = f'-h {host} -p {settings.mqtt_port} -u station -P "$password"{cafile} -q 1'
     say(f'say() {{ mosquitto_pub {to} -t "$1" -m "$2"; }}')
     say(f'say {link} \'{{"v":1,"online":true,"boot":"hand1","conn":1}}\'')
     for seq, device in enumerate(given.devices, 1):

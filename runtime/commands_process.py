@@ -71,9 +71,16 @@ def broker(watched: Watched = False) -> None:
     """
     with foreground("broker", watched) as here:
         from runtime.broker import run_broker
+        from runtime.broker_address import listener_tls
 
         settings = here.settings
-        run_broker(settings.var_dir, settings.mqtt_port, settings.nats_port, settings.mqtt_bind)
+        run_broker(
+            settings.var_dir,
+            settings.mqtt_port,
+            settings.nats_port,
+            settings.mqtt_bind,
+            tls=listener_tls(settings),
+        )
 
 
 def gateway(watched: Watched = False) -> None:

@@ -9,6 +9,7 @@ import threading
 from domain import topics
 from gateway.options import GatewayOptions
 from gateway.service import Gateway
+from runtime.broker_address import broker_address
 from runtime.first_rulebook import seed
 from runtime.installation import Installation
 from runtime.stopping import on_signal
@@ -64,24 +65,21 @@ def make_gateway(here: Installation, database: Database) -> Gateway:
             filters=filters,
         )
 
+    broker = broker_address(settings)
     hub = HubLink(
-        broker_host(settings.mqtt_bind),
-        settings.mqtt_port,
+        broker.host,
+        broker.port,
         lanes={
             "quick": lane(secrets.client_ids.quick, (topics.QUICK_FILTER, 1), (topics.COMMAND_HINTS, 0)),
             "bulk": lane(secrets.client_ids.bulk, (topics.BULK_FILTER, 1)),
         },
         inbox_size=INBOX,
         wall_ms=here.clock.now_ms,
+        tls=broker.tls,
     )
     channels = ("webhook",) if settings.webhook_url else ()
     options = GatewayOptions(retention_days=settings.retention_days, channels=channels)
     return Gateway(database, here.series(), hub, secrets.commands.active, here.clock, options)
-
-
-def broker_host(bind: str) -> str:
-    """Where a process of this machine reaches the broker."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104
 
 
 def _end_when_dead(gateway: Gateway) -> None:

@@ -11,7 +11,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from domain import topics
 from domain.errors import WaystationError
-from runtime.gateway_process import broker_host
+from runtime.broker_address import broker_address
 from runtime.installation import CannotStart, Installation
 
 WITHIN_S = 5.0
@@ -28,6 +28,9 @@ def send_one(here: Installation, topic: str, payload: bytes) -> None:
     secret = here.secrets().issue_station(parsed.adcode, parsed.device.station, here.now_ms())
     client = mqtt.Client(CallbackAPIVersion.VERSION2, f"hand-{random_words.token_hex(8)}")
     client.username_pw_set("station", secret)
+    broker = broker_address(settings)
+    if broker.tls is not None:
+        client.tls_set_context(broker.tls)
     welcome = threading.Event()
     refusal: list[str] = []
 
@@ -38,7 +41,7 @@ def send_one(here: Installation, topic: str, payload: bytes) -> None:
 
     client.on_connect = connected
     try:
-        client.connect(broker_host(settings.mqtt_bind), settings.mqtt_port, keepalive=30)
+        client.connect(broker.host, broker.port, keepalive=30)
     except OSError as exc:
         raise CannotStart(
             f"No broker answers on port {settings.mqtt_port} ({exc.strerror or exc}); "

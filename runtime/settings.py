@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     mqtt_bind: str = "127.0.0.1"
     mqtt_port: int = Field(8683, ge=1, le=65535)
     nats_port: int = Field(8622, ge=1, le=65535)
+    mqtt_certificate: Path | None = None
+    mqtt_key: Path | None = None
 
     database_url: str = Field("", repr=False)
     series: Literal["sql", "influx"] = "sql"
@@ -64,7 +66,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
-    @field_validator("var_dir", "rulebook")
+    @field_validator("var_dir", "rulebook", "mqtt_certificate", "mqtt_key")
     @classmethod
     def _from_the_tree(cls, value: Path | None) -> Path | None:
         return None if value is None else TREE / value.expanduser()
@@ -114,6 +116,13 @@ class Settings(BaseSettings):
                     raise ValueError(
                         f"WAYSTATION_SERIES is influx, so {PREFIX}{name.upper()} must be set too"
                     )
+        if (self.mqtt_certificate is None) != (self.mqtt_key is None):
+            raise ValueError("WAYSTATION_MQTT_CERTIFICATE and WAYSTATION_MQTT_KEY must be set together")
+        if self.mqtt_certificate is None and not ipaddress.ip_address(self.mqtt_bind).is_loopback:
+            raise ValueError(
+                f"WAYSTATION_MQTT_BIND is {self.mqtt_bind}, where others can listen in: "
+                "set WAYSTATION_MQTT_CERTIFICATE and WAYSTATION_MQTT_KEY too"
+            )
         if self.webhook_url and not self.webhook_secret.get_secret_value():
             raise ValueError(
                 "WAYSTATION_WEBHOOK_URL is set, so WAYSTATION_WEBHOOK_SECRET must be set too: "

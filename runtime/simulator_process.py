@@ -11,8 +11,8 @@ from device_sim.line import BrokerAddress, Line, LineEvents, Login, StationLine
 from device_sim.station_plan import StationPlan
 from domain.errors import Conflict
 from domain.ids import edge_box
+from runtime.broker_address import broker_address
 from runtime.first_stations import to_simulate
-from runtime.gateway_process import broker_host
 from runtime.installation import CannotStart, Installation
 from runtime.secrets import Secrets
 from runtime.stopping import StopSignals
@@ -58,8 +58,8 @@ def open_lines(
     here: Installation, secrets: Secrets, loop: MqttLoop
 ) -> Callable[[StationPlan, LineEvents], Line]:
     """How a simulated station reaches the broker: with a credential of its own, as a real one."""
-    settings = here.settings
-    broker = BrokerAddress(broker_host(settings.mqtt_bind), settings.mqtt_port)
+    at = broker_address(here.settings)
+    broker = BrokerAddress(at.host, at.port, at.tls)
 
     def open_line(plan: StationPlan, events: LineEvents) -> Line:
         login = Login(

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from domain.errors import StorageUnavailable
 from runtime.broker import FOLDER as BROKER_FOLDER
+from runtime.broker_address import broker_address, reachable
 from runtime.broker_config import BrokerFiles
 from runtime.children import Child, ChildPlan
 from runtime.first_rulebook import seed
 from runtime.first_stations import fill, to_simulate
-from runtime.gateway_process import broker_host
 from runtime.installation import CannotStart, Installation
 from runtime.instance_lock import InstanceLock
 from runtime.output import say
@@ -61,6 +61,7 @@ class Up:
         try:
             self._refuse_taken_port()
             self._here.series()
+            broker_address(self._here.settings)
             self._here.secrets()
             self._start("broker", grace_s=12.0)
             database = self._prepare_data()
@@ -97,7 +98,7 @@ class Up:
 
     def _start_parts(self, database: Database) -> None:
         settings = self._here.settings
-        host = broker_host(settings.mqtt_bind)
+        host = broker_address(settings).host
         pid_file = BrokerFiles(settings.var_dir / BROKER_FOLDER).pid
         # Somebody else's broker may answer on the port: ours has also written who it is.
         self._wait(
@@ -113,7 +114,7 @@ class Up:
         self._progress("gateway listens")
         if settings.stations:
             self._start("sim")
-        bind = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind, settings.bind)  # noqa: S104
+        bind = reachable(settings.bind)
         self._wait("api", lambda: answers(bind, settings.api_port, "/healthz"))
         self._progress(f"pages and API on port {settings.api_port}")
         if to_simulate(database, settings):

@@ -17,6 +17,7 @@ import pytest
 from runtime.settings import TREE
 from tests.e2e.running import Answer, Running, command, environment, new_settings, processes_of, running
 from tests.postgresql import PostgresqlServer
+from tests.runtime.test_broker import self_signed
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -186,6 +187,25 @@ def test_ctrl_c_with_a_live_page_open_leaves_nothing_and_the_next_start_goes_on(
         assert second.find(r"Bearer (ws_[\w-]+)") == token
         assert len(second.stations()) == 3
         assert "stations added" not in second.said
+
+
+def test_beyond_this_machine_stations_speak_tls(tmp_path: Path) -> None:
+    tls = self_signed(tmp_path)
+    settings = new_settings(tmp_path / "var", stations=3) | {
+        "WAYSTATION_MQTT_BIND": "0.0.0.0",
+        "WAYSTATION_MQTT_CERTIFICATE": str(tls.certificate),
+        "WAYSTATION_MQTT_KEY": str(tls.key),
+    }
+    with running(settings, tmp_path) as hub:
+        eventually(lambda: with_live_seats(hub), 20, saying="stations with live seats")
+        topic = "ws/331002/331002-0001/quick/station/0/link"
+        assert command(settings, "station", "say", topic, "{}").returncode == 0
+
+    settings["WAYSTATION_MQTT_KEY"] = str(tmp_path / "none.pem")
+    refused = command(settings, "up")
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "WAYSTATION_MQTT_KEY" in refused.stderr
 
 
 def test_a_killed_hub_leaves_nothing_behind(tmp_path: Path) -> None:

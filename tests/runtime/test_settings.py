@@ -67,6 +67,8 @@ def test_an_unknown_name_stops_the_start_and_names_the_closest(name: str, closes
         ({"WAYSTATION_PUBLIC_URL": "yizhan.example"}, "must begin with http:// or https://"),
         ({"WAYSTATION_STATIONS": "-1"}, "WAYSTATION_STATIONS is '-1'"),
         ({"WAYSTATION_API_PORT": "8622"}, "WAYSTATION_API_PORT and WAYSTATION_NATS_PORT are both 8622"),
+        ({"WAYSTATION_MQTT_BIND": "0.0.0.0"}, "set WAYSTATION_MQTT_CERTIFICATE and WAYSTATION_MQTT_KEY too"),
+        ({"WAYSTATION_MQTT_KEY": "key.pem"}, "must be set together"),
         ({"WAYSTATION_SERIES": "influx"}, "WAYSTATION_INFLUX_URL must be set too"),
         ({"WAYSTATION_WEBHOOK_URL": "https://a.example"}, "WAYSTATION_WEBHOOK_SECRET must be set too"),
     ],

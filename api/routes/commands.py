@@ -51,6 +51,7 @@ def get_command(hub: Hub, caller: Opener, command_id: CommandId) -> dict[str, An
 @router.get(
     "/commands/{command_id}/stream",
     response_class=EventStream,
+    status_code=200,
     responses={
         **documented("Every step as an event with JSON data, until one is final.", "step"),
         **declared(401, 403, 404, 422, 503),

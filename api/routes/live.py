@@ -18,6 +18,7 @@ router = APIRouter(prefix="/api/v1", tags=["live"])
 @router.get(
     "/live",
     response_class=EventStream,
+    status_code=200,
     responses={
         **documented("Server-sent events, JSON in each.", "snapshot", "change", "alert", "beat", "resync"),
         **declared(401, 422, 503),

@@ -94,7 +94,7 @@ def _json(row: Quarantined) -> dict[str, Any]:
         "station": row.station,
         "first": text_of(row.first_ms),
         "last": text_of(row.last_ms),
-        "count": row.count,
+        "count": row.times,
         "state": row.state,
         "whole": row.whole,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -212,10 +214,21 @@ def _station(id_: str, number: str, name: str, **more: Any) -> Station:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables, to be copied: making them takes longer than most tests."""
+    path = tmp_path_factory.mktemp("api") / "new.sqlite3"
+    upgrade(f"sqlite:///{path}")
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return path
+
+
 @pytest.fixture
-def db(sqlite_url: str) -> Iterator[Database]:
+def db(sqlite_url: str, new_database: Path) -> Iterator[Database]:
     """A database with all tables."""
-    upgrade(sqlite_url)
+    shutil.copy(new_database, sqlite_url.removeprefix("sqlite:///"))
     database = open_database(sqlite_url)
     yield database
     database.close()

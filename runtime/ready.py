@@ -42,8 +42,8 @@ def written_since(path: Path, since_ms: int) -> bool:
 
 
 def station_speaks(database: Database, since_ms: int) -> bool:
-    """True when some station has said after `since_ms` that it is there."""
-    spoke = sa.exists().where(speaker.c.link == "online", speaker.c.link_changed_ms >= since_ms)
+    """True when some station that is online has spoken after `since_ms`."""
+    spoke = sa.exists().where(speaker.c.link == "online", speaker.c.seen_ms >= since_ms)
     with database.read() as connection:
         return bool(connection.scalar(sa.select(spoke)))
 

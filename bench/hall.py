@@ -49,7 +49,9 @@ def open_hall(var: Path, url: str, port: int) -> Hall:
 def publisher_password(secrets: Secrets) -> str:
     """A credential that may speak for every station; it exists only in benches."""
     user = SigningKey(bytes(31) + b"\x01").verify_key
-    return user_jwt(secrets.account, user, "bench", Permissions(("ws.>",), ()), WallClock().now_ms() // 1000)
+    return user_jwt(
+        secrets.account, user, "bench", Permissions(("ws.>",), ("ws.>",)), WallClock().now_ms() // 1000
+    )
 
 
 def furnish(url: str, plans: list[StationPlan]) -> None:

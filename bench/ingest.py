@@ -90,10 +90,12 @@ def _line(number: int, bare: dict[str, Any], whole: dict[str, Any]) -> dict[str,
     }
     figures["ratio"] = figures["gateway_per_s"] / figures["bare_per_s"]
     figures["cpu_ratio"] = figures["bare_us"] / figures["gateway_us"]
+    f = figures
     print(
-        f"round {number}: bare {figures['bare_us']:.1f} µs, {figures['bare_per_s']:,.0f}/s · "
-        f"gateway {figures['gateway_us']:.1f} µs, {figures['gateway_per_s']:,.0f}/s · ratio {figures['ratio']:.2f} "
-        f"(CPU {figures['cpu_ratio']:.2f}) · changed {figures['changed']:.0%}, acks {figures['acks_per_message']:.2f}",
+        f"round {number}: bare {f['bare_us']:.1f} µs, {f['bare_per_s']:,.0f}/s · "
+        f"gateway {f['gateway_us']:.1f} µs, {f['gateway_per_s']:,.0f}/s · "
+        f"ratio {f['ratio']:.2f} (CPU {f['cpu_ratio']:.2f}) · "
+        f"changed {f['changed']:.0%}, acks {f['acks_per_message']:.2f} a message",
         flush=True,
     )
     return figures

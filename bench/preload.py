@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import struct
 from collections.abc import Iterable
@@ -9,7 +10,9 @@ from collections.abc import Iterable
 WINDOW = 1_000
 
 
-def preload(port: int, password: str, messages: Iterable[tuple[str, bytes]]) -> int:
+def preload(
+    port: int, password: str, messages: Iterable[tuple[str, bytes]], at_once: int = WINDOW // 2
+) -> int:
     """Publish all messages and wait until the broker has confirmed each; returns how many there were."""
     with socket.create_connection(("127.0.0.1", port)) as wire:
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -22,10 +25,10 @@ def preload(port: int, password: str, messages: Iterable[tuple[str, bytes]]) -> 
         for topic, payload in messages:
             packets.append(_publish(topic, payload, sent % 65_000 + 1))
             sent += 1
-            if len(packets) == WINDOW // 2:
+            if len(packets) == at_once:
                 wire.sendall(b"".join(packets))
                 packets.clear()
-                while sent - confirmed > WINDOW // 2:
+                while sent - confirmed > at_once:
                     left_over, more = _count(left_over + wire.recv(65_536))
                     confirmed += more
         wire.sendall(b"".join(packets))
@@ -56,13 +59,8 @@ def _packet(head: int, body: bytes) -> bytes:
 
 
 def _connect(password: str) -> bytes:
-    body = (
-        _text("MQTT")
-        + bytes([4, 0b1100_0010, 0, 60])
-        + _text("bench-publisher")
-        + _text("bench")
-        + _text(password)
-    )
+    who = f"bench-{secrets.token_hex(4)}"
+    body = _text("MQTT") + bytes([4, 0b1100_0010, 0, 60]) + _text(who) + _text("bench") + _text(password)
     return _packet(0x10, body)
 
 

@@ -22,9 +22,9 @@ from gateway.desk import Desk
 from gateway.fleet import Fleet
 from gateway.health import Health
 from gateway.intake import Intake
+from gateway.interpreter import settle
 from gateway.loading import load_fleet
 from gateway.markers import MARKER_TOPICS, Markers
-from gateway.memory import settle_memory
 from gateway.options import GatewayOptions
 from gateway.overlay import Overlay
 from gateway.rulebooks import Rules
@@ -40,7 +40,7 @@ from transport.inbox import Incoming
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-MAX_BULK = 1_000
+MAX_BULK = 500
 MAX_BULK_WHILE_URGENT = 100
 MAX_DUE = 500
 IDLE_S = 0.25
@@ -95,7 +95,7 @@ class Gateway:
         self._patiently(lambda: load_fleet(self._database, self._fleet))
         self._patiently(lambda: self._desk.recover(self._fleet))
         self._adopt_rules()
-        settle_memory()
+        settle()
         self._hub.may_connect = self._owns_the_shard
         self._hub.start()
         self.health.listens = True
@@ -136,7 +136,7 @@ class Gateway:
         self._hub.stop()
 
     def turn(self) -> None:
-        """One batch: all of quick, up to 1,000 of bulk, what is due, and the commands under way."""
+        """One batch: all of quick, up to 500 of bulk, what is due, and the commands under way."""
         batch = self._hub.take(MAX_BULK_WHILE_URGENT if self._desk.urgent else MAX_BULK, self._patience_s())
         self.health.turned(len(batch.quick) + len(batch.bulk))
         quick, bulk = self._sort_out("quick", batch.quick), self._sort_out("bulk", batch.bulk)

@@ -11,6 +11,8 @@ import pytest
 
 from runtime.broker import Broker
 from runtime.secrets import load_or_create_secrets
+from storage.database import Database, open_database
+from tests.runtime.command_line import Waystation, run
 from tests.runtime.listener import Connect, Listener, RunningBroker, free_port
 
 
@@ -49,3 +51,24 @@ def connect() -> Iterator[Connect]:
     yield make
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def var_dir(tmp_path: Path, migrated_sqlite_url: str) -> Path:
+    """A folder whose database has all its tables."""
+    Path(migrated_sqlite_url.removeprefix("sqlite:///")).rename(tmp_path / "waystation.sqlite3")
+    return tmp_path
+
+
+@pytest.fixture
+def waystation(var_dir: Path) -> Waystation:
+    """Runs commands in that folder; keywords are settings."""
+    return lambda *arguments, **settings: run(arguments, {"WAYSTATION_VAR_DIR": str(var_dir), **settings})
+
+
+@pytest.fixture
+def hub_database(var_dir: Path) -> Iterator[Database]:
+    """The database of that folder."""
+    opened = open_database(f"sqlite:///{var_dir / 'waystation.sqlite3'}")
+    yield opened
+    opened.close()

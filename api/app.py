@@ -43,7 +43,8 @@ class Api(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """As FastAPI does it, and one layer more outside."""
         hub: ApiState = self.state.hub
-        return SecurityHeaders(super().build_middleware_stack(), clock=hub.clock, secure=hub.options.secure)
+        inside = problems.TooLargeAsProblem(super().build_middleware_stack())
+        return SecurityHeaders(inside, clock=hub.clock, secure=hub.options.secure)
 
     def openapi(self) -> dict[str, Any]:
         """The description, with the shape of problems in it."""

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ExceptionHandler
+from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
 from domain.errors import Conflict, NotFound, StorageUnavailable
 
@@ -121,6 +121,30 @@ def install(app: FastAPI) -> None:
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
+
+
+class TooLargeAsProblem:
+    """The framework refuses a large body in plain text, before any handler is asked; this words it anew."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = Problem(
+            413, "content_too_large", _SENTENCES[413], headers={"Connection": "close"}
+        ).response()
+        replaced = False
+
+        async def reworded(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and message["status"] == 413:
+                replaced = True
+                message = {**message, "headers": answer.raw_headers}
+            elif replaced and message["type"] == "http.response.body":
+                message = {"type": "http.response.body", "body": bytes(answer.body)}
+            await send(message)
+
+        await self._app(scope, receive, reworded)
 
 
 def _problem(_request: Request, error: Exception) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from anyio import to_thread
 from fastapi import Depends, Request, Security
@@ -145,6 +145,9 @@ class Needs:
             raise Problem(403, "scope_missing", f"This token has no scope {self.scope}.")
         return caller
 
+
+FOR_ALL: Final[dict[str, Any]] = {"security": [{}]}
+"""`openapi_extra` of a route that answers everyone, and tells some of them more."""
 
 Anyone = Annotated[Caller | None, Depends(anyone)]
 AnyoneByForm = Annotated[Caller | None, Depends(anyone_by_form)]

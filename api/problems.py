@@ -128,11 +128,11 @@ class TooLargeAsProblem:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        problem = Problem(413, "content_too_large", _SENTENCES[413], headers={"Connection": "close"})
+        self._answer = problem.response()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = Problem(
-            413, "content_too_large", _SENTENCES[413], headers={"Connection": "close"}
-        ).response()
+        answer = self._answer
         replaced = False
 
         async def reworded(message: Message) -> None:

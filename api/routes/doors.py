@@ -10,7 +10,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Header, Path, Request, Response
 
 from api import shapes
-from api.caller import Anyone, Caller
+from api.caller import FOR_ALL, Anyone, Caller
 from api.lock import link_of
 from api.problems import Problem, declared, not_found
 from api.routes.stations import body
@@ -31,7 +31,12 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.get("/doors/{door_code}", response_model=shapes.Door, responses=declared(401, 404, 422, 503))
+@router.get(
+    "/doors/{door_code}",
+    response_model=shapes.Door,
+    responses=declared(401, 404, 422, 503),
+    openapi_extra=FOR_ALL,
+)
 def get_door(hub: Hub, caller: Anyone, door_code: DoorCode) -> Response:
     """What the page behind the code on the door shows."""
     return Response(door_json(hub, caller, door_code), media_type="application/json")

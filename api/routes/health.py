@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from api.caller import Anyone
+from api.caller import FOR_ALL, Anyone
 from api.metrics import CONTENT_TYPE, Metrics
 from api.problems import Problem, declared
 from api.state import Hub
@@ -60,6 +60,7 @@ def readyz(hub: Hub) -> Readiness:
 @router.get(
     "/metrics",
     response_class=Response,
+    openapi_extra=FOR_ALL,
     responses={
         200: {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}},
         **declared(401, 403, 503),

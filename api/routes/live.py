@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.asking import Area
-from api.caller import Anyone
+from api.caller import FOR_ALL, Anyone
 from api.feed import Audience, TooMany
 from api.problems import Problem, declared
 from api.state import Hub
@@ -19,6 +19,7 @@ router = APIRouter(prefix="/api/v1", tags=["live"])
     "/live",
     response_class=EventStream,
     status_code=200,
+    openapi_extra=FOR_ALL,
     responses={
         **documented("Server-sent events, JSON in each.", "snapshot", "change", "alert", "beat", "resync"),
         **declared(401, 422, 503),

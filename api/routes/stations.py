@@ -11,7 +11,7 @@ from api import cursors, shapes
 from api.areas import is_within
 from api.asking import STATION, Area, Cursor, Limit
 from api.board import Shown
-from api.caller import Anyone, Caller
+from api.caller import FOR_ALL, Anyone, Caller
 from api.problems import Problem, declared, not_found
 from api.state import ApiState, Hub
 from api.times import text_of
@@ -22,7 +22,9 @@ _STATION = Annotated[str, Path(pattern=STATION, examples=["331002-0001"])]
 _OPEN = frozenset({"open", "closing", "plan"})
 
 
-@router.get("/stations", response_model=shapes.StationsPage, responses=declared(401, 422, 503))
+@router.get(
+    "/stations", response_model=shapes.StationsPage, responses=declared(401, 422, 503), openapi_extra=FOR_ALL
+)
 def list_stations(
     hub: Hub,
     caller: Anyone,
@@ -64,7 +66,12 @@ def list_stations(
     return _json(b'{"items":[' + b",".join(body(one, caller) for one in found) + tail)
 
 
-@router.get("/stations/{station_id}", response_model=shapes.Station, responses=declared(401, 404, 422, 503))
+@router.get(
+    "/stations/{station_id}",
+    response_model=shapes.Station,
+    responses=declared(401, 404, 422, 503),
+    openapi_extra=FOR_ALL,
+)
 def get_station(hub: Hub, caller: Anyone, station_id: _STATION) -> Response:
     """One station."""
     return _json(body(_find(hub, station_id), caller))
@@ -74,13 +81,19 @@ def get_station(hub: Hub, caller: Anyone, station_id: _STATION) -> Response:
     "/stations/{station_id}/availability",
     response_model=shapes.Availability,
     responses=declared(401, 404, 422, 503),
+    openapi_extra=FOR_ALL,
 )
 def get_availability(hub: Hub, caller: Anyone, station_id: _STATION) -> Response:
     """What is true of one station now."""
     return _json(availability_of(_find(hub, station_id), caller))
 
 
-@router.get("/availability", response_model=shapes.AvailabilityList, responses=declared(401, 422, 503))
+@router.get(
+    "/availability",
+    response_model=shapes.AvailabilityList,
+    responses=declared(401, 422, 503),
+    openapi_extra=FOR_ALL,
+)
 def list_availability(hub: Hub, caller: Anyone, area: Area = "") -> Response:
     """What is true of all stations of an area, for those who poll; `version` rises when facts change."""
     _must_know(hub)

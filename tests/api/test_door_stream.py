@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import threading
 import time
 from collections.abc import Iterator
 
@@ -46,7 +49,7 @@ def test_each_step_is_told_at_once_and_the_last_one_ends_the_stream(served: tupl
     assert (first["state"], first["after_s"], first["final"]) == ("created", 0.0, False)
     told = []
     states = ["created", "preparing", "sent", "accepted", "done", "opened"]
-    for from_state, to_state in zip(states, states[1:], strict=False):
+    for from_state, to_state in itertools.pairwise(states):
         begun_s = time.monotonic()
         move(world, id_, from_state, to_state)
         world.state.on_hint("hub/hint/331002", b'{"command":"%s"}' % id_.encode())
@@ -97,9 +100,6 @@ def test_only_who_may_open_doors_there_may_follow(served: tuple[World, Served]) 
 
 
 def test_a_form_waits_for_the_bolt_and_answers_with_a_page(served: tuple[World, Served]) -> None:
-    import re
-    import threading
-
     world, running = served
     link = world.link_for(world.token("door:open"))
     with httpx2.Client(base_url=running.url) as browser:

@@ -24,6 +24,7 @@ ADCODE = "331002"
 class Moments:
     """When each thing of one opening happened, in seconds of this process."""
 
+    posted: float = 0.0
     asked: float = 0.0
     nonce: float = 0.0
     signed: float = 0.0

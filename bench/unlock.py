@@ -128,6 +128,8 @@ def _phase(
     label: str, base: str, keys: dict[str, tuple[str, str]], locks: Locks, doors: list[str]
 ) -> dict[str, float]:
     hub_ms: list[float] = []
+    first_ms: list[float] = []
+    posted_ms: list[float] = []
     answer_ms: list[float] = []
     failed = 0
     with httpx2.Client(base_url=base, timeout=20) as client:
@@ -139,11 +141,14 @@ def _phase(
             if state != "done" or not moments.signed:
                 failed += 1
                 continue
+            first_ms.append((moments.asked - tapped) * 1000)
+            posted_ms.append((moments.posted - tapped) * 1000)
             hub_ms.append(((moments.asked - tapped) + (moments.signed - moments.nonce)) * 1000)
             answer_ms.append((moments.told - moments.done) * 1000)
     figures = {
         "p50_ms": _rank(hub_ms, 0.5), "p95_ms": _rank(hub_ms, 0.95), "max_ms": _rank(hub_ms, 1.0),
         "answer_p50_ms": _rank(answer_ms, 0.5), "answer_p95_ms": _rank(answer_ms, 0.95),
+        "posted_p95_ms": _rank(posted_ms, 0.95), "asked_p95_ms": _rank(first_ms, 0.95),
         "opened": float(len(hub_ms)), "failed": float(failed),
     }  # fmt: skip
     print(
@@ -158,6 +163,7 @@ def _phase(
 def _open(client: httpx2.Client, code: str, token: str, moments: Moments) -> str:
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": secrets.token_hex(16)}
     asked = client.post(f"/api/v1/doors/{code}/unlock", headers=headers)
+    moments.posted = time.perf_counter()
     if asked.status_code != 202:
         return f"{asked.status_code} {asked.text[:200]}"
     with client.stream("GET", asked.json()["stream"], headers=headers) as stream:

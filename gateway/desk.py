@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
 LOOK_AROUND_EVERY_S = 1.0
+URGENT_FOR_S = 30.0
 
 
 class Desk:
@@ -42,11 +43,12 @@ class Desk:
         self._fleet = Fleet()
         self._claim_at_s = 0.0
         self._look_at_s = 0.0
+        self._urgent_until_s = 0.0
 
     @property
     def urgent(self) -> bool:
-        """True while somebody waits at a door."""
-        return self._handshakes.urgent
+        """True while somebody waits at a door, and for a while after: people come in numbers."""
+        return self._handshakes.urgent or self._clock.monotonic_s() < self._urgent_until_s
 
     @property
     def claims_due(self) -> bool:
@@ -55,6 +57,7 @@ class Desk:
 
     def look_soon(self) -> None:
         """Somebody says that a command or another wish of theirs waits in the database."""
+        self._urgent_until_s = self._clock.monotonic_s() + URGENT_FOR_S
         self._claim_at_s = self._look_at_s = 0.0
 
     def looks_due(self) -> bool:

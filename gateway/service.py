@@ -142,6 +142,11 @@ class Gateway:
         quick, bulk = self._sort_out("quick", batch.quick), self._sort_out("bulk", batch.bulk)
         if self._desk.looks_due():
             self._look_around()
+        if bulk and (quick or self._desk.claims_due):
+            # Who waits at a door does not wait for the rest of the batch.
+            self._work(quick, (), due=False)
+            self._desk.send()
+            quick = []
         self._work(quick, bulk, due=True)
         self._desk.send()
         self._send_markers()

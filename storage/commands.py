@@ -116,7 +116,7 @@ def create(conn: Connection, new: NewCommand) -> bool:
         "idempotency_key": new.idempotency_key,
         "attempt": 1,
         "updated_ms": new.requested_ms,
-        "version": _next_version(conn),
+        "version": next_versions(conn, _WRITER),
     }
     insert = (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(command)
     if conn.scalar(insert.values(values).on_conflict_do_nothing().returning(command.c.id)) is None:
@@ -142,7 +142,9 @@ def claim_created(conn: Connection, epoch: int, now_ms_db: int) -> list[CommandR
     change = (
         sa.update(command)
         .where(waits, in_time)
-        .values(state="preparing", claimed_epoch=epoch, updated_ms=now_ms_db, version=_next_version(conn))
+        .values(
+            state="preparing", claimed_epoch=epoch, updated_ms=now_ms_db, version=next_versions(conn, _WRITER)
+        )
         .returning(command, age.label("age_ms"))
     )
     claimed = sorted((_row(row) for row in conn.execute(change)), key=lambda row: (row.requested_ms, row.id))
@@ -161,7 +163,7 @@ def step(
     detail: str | None = None,
 ) -> bool:
     """Compare and set: False, and nothing written, unless the command is in one of `from_states`."""
-    values: dict[str, Any] = {"state": to_state, "updated_ms": at_ms, "version": _next_version(conn)}
+    values: dict[str, Any] = {"state": to_state, "updated_ms": at_ms, "version": next_versions(conn, _WRITER)}
     if reason is not None:
         values["reason"] = reason
     change = (
@@ -188,7 +190,7 @@ def again(conn: Connection, id_: str, next_ms: int, at_ms: int, detail: str | No
             next_ms=next_ms,
             updated_ms=at_ms,
             claimed_epoch=None,
-            version=_next_version(conn),
+            version=next_versions(conn, _WRITER),
         )
     )
     if not conn.execute(change).rowcount:
@@ -297,7 +299,3 @@ def _row(row: Row[Any]) -> CommandRow:
         row.updated_ms,
         row.age_ms,
     )
-
-
-def _next_version(conn: Connection) -> int:
-    return next_versions(conn, _WRITER)

@@ -55,10 +55,14 @@ class Desk:
         """True when it is time to look for new commands."""
         return self._clock.monotonic_s() >= self._claim_at_s
 
-    def look_soon(self) -> None:
-        """Somebody says that a command or another wish of theirs waits in the database."""
-        self._urgent_until_s = self._clock.monotonic_s() + URGENT_FOR_S
-        self._claim_at_s = self._look_at_s = 0.0
+    def look_soon(self, *, for_command: bool) -> None:
+        """Somebody says that a command waits in the database, or something else that they want."""
+        now_s = self._clock.monotonic_s()
+        if for_command:
+            self._urgent_until_s = now_s + URGENT_FOR_S
+            self._claim_at_s = now_s
+        else:
+            self._look_at_s = now_s
 
     def looks_due(self) -> bool:
         """True about once a second, and after a hint."""
@@ -115,7 +119,7 @@ class Desk:
             step.id for step, counted in committed.steps if counted and step.to_state in ("done", "failed")
         )
         if work.wishes:
-            self.look_soon()
+            self.look_soon(for_command=True)
         for row in committed.claimed:
             self._handshakes.begin(
                 self._handshake(row, now_s if row.must_hold else now_s - row.age_ms / 1000)

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from threading import Event
-from typing import TypeVar
 
-from tenacity import Retrying, retry_if_exception_type, stop_when_event_set, wait_random_exponential
-
-from devices.state import DeviceState
 from domain import topics
 from domain.clock import Clock
 from domain.errors import ShardLost, StorageUnavailable
-from domain.ids import SPEAKER_KIND, DeviceId
 from gateway.acks import acks_for
 from gateway.commit import Committer
-from gateway.deadlines import Deadlines
 from gateway.desk import Desk
+from gateway.errands import find_errands, forget_reset_alerts
 from gateway.fleet import Fleet
 from gateway.health import Health
 from gateway.intake import Intake
@@ -27,9 +22,10 @@ from gateway.loading import load_fleet
 from gateway.markers import MARKER_TOPICS, Markers
 from gateway.options import GatewayOptions
 from gateway.overlay import Overlay
+from gateway.patience import Patience
+from gateway.rounds import Rounds
 from gateway.rulebooks import Rules
 from gateway.station_view import refresh
-from rules.effects import ResolveAlert
 from signing.keys import SigningKey
 from storage import shards
 from storage.database import Database
@@ -38,11 +34,9 @@ from transport.hub import HubLink, LaneName
 from transport.inbox import Incoming
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 MAX_BULK = 500
 MAX_BULK_WHILE_URGENT = 100
-MAX_DUE = 500
 IDLE_S = 0.25
 LANES: tuple[LaneName, LaneName] = ("quick", "bulk")
 COMMAND_HINT = "hub/command/"
@@ -66,13 +60,14 @@ class Gateway:
         self._clock = clock
         self._stop = Event()
         self._markers = Markers(secrets.token_hex(8))
-        self._deadlines = Deadlines()
         self._fleet = Fleet()
         self._rules = Rules(database, self._fleet.names)
         self._committer = Committer(database, series, self._fleet, self._options)
         self._desk = Desk(database, hub, signer, self._committer, clock)
         self._intake = Intake(self._fleet, self._rules)
+        self._rounds = Rounds(self._fleet, self._rules, self._intake, self._markers, clock)
         self.health = Health(clock, hub)
+        self._patiently = Patience(self._stop, self.health)
 
     def stop(self) -> None:
         """End after the batch in hand; callable from any thread and from a signal handler."""
@@ -94,7 +89,7 @@ class Gateway:
         self._patiently(self._rules.load)
         self._patiently(lambda: load_fleet(self._database, self._fleet))
         self._patiently(lambda: self._desk.recover(self._fleet))
-        self._adopt_rules()
+        self._commit(self._rounds.meet_rules(), ())
         settle()
         self._hub.may_connect = self._owns_the_shard
         self._hub.start()
@@ -141,7 +136,7 @@ class Gateway:
         self.health.turned(len(batch.quick) + len(batch.bulk))
         quick, bulk = self._sort_out("quick", batch.quick), self._sort_out("bulk", batch.bulk)
         if self._desk.looks_due():
-            self._look_around()
+            self._run_errands()
         if bulk and (quick or self._desk.claims_due):
             # Who waits at a door does not wait for the rest of the batch.
             self._work(quick, (), due=False)
@@ -151,32 +146,18 @@ class Gateway:
         self._desk.send()
         self._send_markers()
 
-    def _look_around(self) -> None:
-        """What others have left in the database: replays, resets, new rules, new stations."""
-        try:
-            replays = self._committer.replays()
-            people = self._committer.resets()
-            news = self._committer.registry_changed()
-            rules_changed = self._rules.changed()
-        except StorageUnavailable:
-            return
-        if news:
+    def _run_errands(self) -> None:
+        errands = find_errands(self._committer, self._rules)
+        if errands.registry:
             self._patiently(lambda: load_fleet(self._database, self._fleet))
-            self._adopt_rules()
-        elif rules_changed:
+        if errands.rulebook:
             self._patiently(self._rules.load)
-            self._adopt_rules()
-        overlay = Overlay(self._fleet, self._clock.now_ms())
-        for key in people:
-            state = overlay.state_for_change(key.device)
-            effects = self._rules.watcher.reset(key.device, state, key.part, key.code, overlay.now_ms)
-            # The row was ended by whoever reset it; a condition that still holds begins anew.
-            overlay.forgotten.append(key)
-            self._intake.effects(overlay, key.device, [e for e in effects if not isinstance(e, ResolveAlert)])
-            overlay.stations.add(key.device.station)
-        if people:
+        if errands.registry or errands.rulebook:
+            self._commit(self._rounds.meet_rules(), ())
+        if errands.resets:
+            overlay = forget_reset_alerts(errands.resets, self._fleet, self._intake, self._rules, self._clock)
             self._commit(overlay, ())
-        for replay_id, message in replays:
+        for replay_id, message in errands.replays:
             self._replay(replay_id, message)
 
     def _replay(self, id_: int, message: Incoming) -> None:
@@ -203,13 +184,14 @@ class Gateway:
             for message in bulk:
                 self._intake.take(overlay, message, self._markers.caught_up("bulk"))
             if due:
-                self._deadlines_come(overlay)
+                self._rounds.look(overlay)
             self._commit(overlay, messages)
         except (ShardLost, StorageUnavailable):
             raise
         except Exception as exc:
             if not messages:
                 raise
+            self._rounds.schedule(overlay.look_again)
             if len(messages) == 1:
                 self._set_culprit_aside(messages[0], exc)
                 return
@@ -244,7 +226,7 @@ class Gateway:
         work = self._desk.work(overlay)
         committed = self._patiently(lambda: self._committer.commit(overlay, work, self._lanes_since()))
         self._committer.adopt(overlay)
-        self._schedule(overlay.look_again)
+        self._rounds.schedule(overlay.look_again)
         self._acknowledge(overlay, messages)
         self._desk.after_commit(work, committed)
         self._hint(committed.adcodes)
@@ -267,69 +249,6 @@ class Gateway:
             if lanes[name] or publishes:
                 self._hub.acknowledge(name, lanes[name], publishes)
 
-    def _deadlines_come(self, overlay: Overlay) -> None:
-        now_ms = overlay.now_ms
-        for device in self._deadlines.take_due(now_ms, MAX_DUE):
-            overlay.look_again.add(device)
-            member = self._fleet.members.get(device)
-            if member is None and device.kind != SPEAKER_KIND:
-                continue
-            state = overlay.state_for_change(device)
-            heard_ms = self._heard_ms(device)
-            if device in self._fleet.speakers:
-                state.seen_ms = self._fleet.speakers[device].seen_ms
-            if device.kind == SPEAKER_KIND:
-                overlay.heard.add(device.station)
-            effects = self._rules.watcher.due(
-                device,
-                state,
-                now_ms,
-                heard_ms=heard_ms,
-                floor_ms=self._floor_ms(now_ms),
-                open_codes=overlay.open_codes(device.station),
-            )
-            self._intake.effects(overlay, device, effects)
-
-    def _heard_ms(self, device: DeviceId) -> int | None:
-        """When the box that speaks for a device was last heard; None for one that speaks for itself."""
-        member = self._fleet.members.get(device)
-        if member is None or member.speaker == device:
-            return None
-        return self._fleet.speakers[member.speaker].seen_ms or 0
-
-    def _floor_ms(self, now_ms: int) -> int:
-        floor_ms = self._markers.floor_ms
-        return now_ms if floor_ms is None else floor_ms
-
-    def _schedule(self, devices: set[DeviceId]) -> None:
-        now_ms = self._clock.now_ms()
-        for device in devices:
-            state = self._fleet.states.get(device)
-            if state is None:
-                continue
-            due_ms = self._rules.watcher.due_at(
-                device, state, heard_ms=self._heard_ms(device), floor_ms=self._floor_ms(now_ms)
-            )
-            if due_ms is not None:
-                # A deadline that has passed but cannot be met yet must not spin.
-                self._deadlines.sooner(device, max(due_ms, now_ms + 200))
-
-    def _adopt_rules(self) -> None:
-        """Every state meets the rulebook: alerts whose rule is gone end, deadlines are set anew."""
-        overlay = Overlay(self._fleet, self._clock.now_ms())
-        watcher = self._rules.watcher
-        overlay.stations.update(self._fleet.outdated)
-        self._fleet.outdated.clear()
-        for device in [*self._fleet.members, *self._fleet.station_devices()]:
-            known = self._fleet.states.setdefault(device, DeviceState())
-            overlay.look_again.add(device)
-            judged = known.copy()
-            effects = watcher.adopt(device, judged, overlay.now_ms)
-            if effects or judged.watch != known.watch:
-                overlay.states[device] = judged
-                self._intake.effects(overlay, device, effects)
-        self._commit(overlay, ())
-
     def _sort_out(self, lane: LaneName, messages: Sequence[Incoming]) -> list[Incoming]:
         """Device messages; hints and markers are taken care of here."""
         marker = MARKER_TOPICS[lane]
@@ -339,7 +258,7 @@ class Gateway:
                 self._markers.came_back(lane, message.payload, self._clock.now_ms())
                 rest.append((message.generation, message.mid))
             elif message.topic.startswith(COMMAND_HINT):
-                self._desk.look_soon()
+                self._desk.look_soon(for_command=b'"command"' in message.payload)
             else:
                 kept.append(message)
         if rest:
@@ -363,20 +282,5 @@ class Gateway:
     def _patience_s(self) -> float:
         """How long to wait for a message before something else is due."""
         waits = [IDLE_S, self._desk.wait_s()]
-        due_ms = self._deadlines.next_ms()
-        if due_ms is not None:
-            waits.append((due_ms - self._clock.now_ms()) / 1000)
-        return max(0.0, min(waits))
-
-    def _patiently(self, work: Callable[[], T]) -> T:
-        """Try until the database takes it. Meanwhile nothing is acknowledged, the broker holds it."""
-        tries = Retrying(
-            retry=retry_if_exception_type(StorageUnavailable),
-            wait=wait_random_exponential(multiplier=0.05, max=1.0),
-            stop=stop_when_event_set(self._stop),
-            before_sleep=self.health.database_fails,
-            reraise=True,
-        )
-        result: T = tries(work)
-        self.health.database_works()
-        return result
+        due_s = self._rounds.wait_s()
+        return max(0.0, min(waits if due_s is None else [*waits, due_s]))

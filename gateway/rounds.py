@@ -1,0 +1,95 @@
+"""Looking at devices because time has passed: `for`, silence, and after a change of the rulebook."""
+
+from __future__ import annotations
+
+from devices.state import DeviceState
+from domain.clock import Clock
+from domain.ids import SPEAKER_KIND, DeviceId
+from gateway.deadlines import Deadlines
+from gateway.fleet import Fleet
+from gateway.intake import Intake
+from gateway.markers import Markers
+from gateway.overlay import Overlay
+from gateway.rulebooks import Rules
+
+MAX_DUE = 500
+SOONEST_MS = 200
+
+
+class Rounds:
+    """Knows when each device must be looked at next; what it finds goes into the batch's overlay."""
+
+    def __init__(self, fleet: Fleet, rules: Rules, intake: Intake, markers: Markers, clock: Clock) -> None:
+        self._fleet = fleet
+        self._rules = rules
+        self._intake = intake
+        self._markers = markers
+        self._clock = clock
+        self._deadlines = Deadlines()
+
+    def wait_s(self) -> float | None:
+        """How long no device needs a look; None when none ever will."""
+        due_ms = self._deadlines.next_ms()
+        return None if due_ms is None else (due_ms - self._clock.now_ms()) / 1000
+
+    def look(self, overlay: Overlay) -> None:
+        """Take up what is due, some hundred devices at once."""
+        now_ms = overlay.now_ms
+        for device in self._deadlines.take_due(now_ms, MAX_DUE):
+            overlay.look_again.add(device)
+            if device not in self._fleet.members and device.kind != SPEAKER_KIND:
+                continue
+            state = overlay.state_for_change(device)
+            if device in self._fleet.speakers:
+                state.seen_ms = self._fleet.speakers[device].seen_ms
+            if device.kind == SPEAKER_KIND:
+                overlay.heard.add(device.station)
+            effects = self._rules.watcher.due(
+                device,
+                state,
+                now_ms,
+                heard_ms=self._heard_ms(device),
+                floor_ms=self._floor_ms(now_ms),
+                open_codes=overlay.open_codes(device.station),
+            )
+            self._intake.effects(overlay, device, effects)
+
+    def schedule(self, devices: set[DeviceId]) -> None:
+        """Set the next deadline of devices whose batch is committed, or was given up."""
+        now_ms = self._clock.now_ms()
+        for device in devices:
+            state = self._fleet.states.get(device)
+            if state is None:
+                continue
+            due_ms = self._rules.watcher.due_at(
+                device, state, heard_ms=self._heard_ms(device), floor_ms=self._floor_ms(now_ms)
+            )
+            if due_ms is not None:
+                # A deadline that has passed but cannot be met yet must not spin.
+                self._deadlines.sooner(device, max(due_ms, now_ms + SOONEST_MS))
+
+    def meet_rules(self) -> Overlay:
+        """Every state meets the rulebook: alerts whose rule is gone end, deadlines are set anew."""
+        overlay = Overlay(self._fleet, self._clock.now_ms())
+        overlay.stations.update(self._fleet.outdated)
+        self._fleet.outdated.clear()
+        for device in [*self._fleet.members, *self._fleet.station_devices()]:
+            known = self._fleet.states.setdefault(device, DeviceState())
+            overlay.look_again.add(device)
+            judged = known.copy()
+            effects = self._rules.watcher.adopt(device, judged, overlay.now_ms)
+            if effects or judged.watch != known.watch:
+                overlay.states[device] = judged
+                self._intake.effects(overlay, device, effects)
+        return overlay
+
+    def _heard_ms(self, device: DeviceId) -> int | None:
+        """When the box that speaks for a device was last heard; None for one that speaks for itself."""
+        member = self._fleet.members.get(device)
+        if member is None or member.speaker == device:
+            return None
+        return self._fleet.speakers[member.speaker].seen_ms or 0
+
+    def _floor_ms(self, now_ms: int) -> int:
+        floor_ms = self._markers.floor_ms
+        return now_ms if floor_ms is None else floor_ms

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from devices.state import DeviceState
 from tests.gateway.house import KINDS, House
 
 Heard = tuple[str, str, int]
@@ -41,6 +42,22 @@ def alerts(house: House, code: str) -> list[Any]:
         " FROM alert WHERE alert.code = :code ORDER BY alert.station, alert.part",
         code=code,
     )
+
+
+def stale_states(house: House) -> list[tuple[str, Any, Any]]:
+    """Counters whose state is not what the last message of their present boot said: station, state, row."""
+    wrong = []
+    for station, state in house.rows("SELECT station, state FROM device_state WHERE kind='occupancy_sensor'"):
+        told = DeviceState.from_json(state).own.values["count_raw"]
+        rows = house.rows(
+            "SELECT count_raw FROM series_occupancy_sensor AS row"
+            " JOIN speaker ON speaker.station = row.station AND speaker.boot = row.boot"
+            " WHERE row.station = :station ORDER BY seq DESC LIMIT 1",
+            station=station,
+        )
+        if rows and rows[0][0] != told:
+            wrong.append((station, told, rows[0][0]))
+    return wrong
 
 
 def open_twice(house: House) -> list[Any]:

@@ -94,7 +94,7 @@ class Town:
 
     @property
     def said(self) -> int:
-        return sum(station.said for station in self.stations)
+        return sum(station.said + sum(said for _, _, said in station.earlier) for station in self.stations)
 
     @property
     def sendings(self) -> int:
@@ -107,8 +107,10 @@ class Town:
     def promised(self) -> Iterable[Heard]:
         """Every number that was ever promised."""
         for station in self.stations:
-            for seq in station.promised:
-                yield station.station, station.boot, seq
+            runs = [(boot, promised) for boot, promised, _ in station.earlier]
+            for boot, promised in (*runs, (station.boot, station.promised)):
+                for seq in promised:
+                    yield station.station, boot, seq
 
 
 @contextmanager

@@ -73,9 +73,7 @@ class GatewayProcess:
         """SIGKILL, and wait until it is gone."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
-            assert self._process.stdin is not None
-            self._process.stdin.close()
+            self.exit_code()
 
     def freeze(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
@@ -84,6 +82,10 @@ class GatewayProcess:
         os.kill(self.pid, signal.SIGCONT)
 
     def exit_code(self, timeout_s: float = 10.0) -> int:
-        """Wait until it has ended by itself."""
-        assert self._process is not None
-        return self._process.wait(timeout_s)
+        """Wait until it has ended."""
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        code = process.wait(timeout_s)
+        process.stdin.close()
+        return code

@@ -27,7 +27,8 @@ class KeepingBox:
     """Behind one lock; callbacks come from the loop's thread, `tick` from whoever drives it.
 
     `loses(sending)` may swallow a publish on its way. `promised` holds what the hub has promised as the
-    contract says: an ack is a promise for what is not below the box's own `low`.
+    contract says: an ack is a promise for what is not below the box's own `low`. `earlier` holds the
+    boots before the present one: their names, what was promised of them, how many messages they said.
     """
 
     def __init__(
@@ -39,12 +40,13 @@ class KeepingBox:
         seed: int = 1,
     ) -> None:
         self.station = station_id(number)
-        self.boot = secrets.token_hex(6)
-        self.box = EdgeBox(ADCODE, self.station, self.boot, settings or BoxSettings(in_flight=50))
+        self._settings = settings or BoxSettings(in_flight=50)
+        self.box = self._new_box()
         self.mischief = Mischief(random.Random(f"{seed}/{number}/mischief"))
         self.loses: Callable[[Sending], bool] = lambda _sending: False
         self.promised: set[int] = set()
         self.said = 0
+        self.earlier: list[tuple[str, set[int], int]] = []
         self.sendings = 0
         self.wrong: list[str] = []
         self.lock = threading.RLock()
@@ -56,16 +58,30 @@ class KeepingBox:
                 port=house.mqtt_port,
                 adcode=ADCODE,
                 station=self.station,
-                client_id=f"box-{self.station}-{self.boot}",
+                client_id=f"box-{self.station}-{secrets.token_hex(6)}",
                 username=self.station,
                 password=house.secrets.issue_station(ADCODE, self.station, self.clock.now_ms()),
-                will=self.box.will,
+                will=lambda conn: self.box.will(conn),
                 longest_backoff_s=LONGEST_BACKOFF_S,
             ),
             self._heard,
             self._ready,
             self._lost,
         )
+
+    @property
+    def boot(self) -> str:
+        return self.box.boot
+
+    def lose_power(self) -> None:
+        """Everything that was held is gone; it starts anew with another boot."""
+        with self.lock:
+            self.earlier.append((self.boot, self.promised, self.said))
+            self.promised, self.said = set(), 0
+            self.mischief.forget()
+            self.box = self._new_box()
+            self.link.disconnect(abruptly=True)
+            self.link.connect()
 
     @property
     def held(self) -> int:
@@ -102,6 +118,9 @@ class KeepingBox:
                 box.confirmed(box.conn)
             for sending, counted in passed:
                 self._publish(sending, box.conn, counted)
+
+    def _new_box(self) -> EdgeBox:
+        return EdgeBox(ADCODE, self.station, secrets.token_hex(6), self._settings)
 
     def _publish(self, sending: Sending, conn: int, counted: bool) -> None:
         def confirmed(reached: bool) -> None:

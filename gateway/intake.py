@@ -9,15 +9,16 @@ from devices.fold import Changes, Fields, apply
 from devices.state import SELF, DeviceState
 from domain import topics
 from domain.clock_offset import least_offset, time_of
-from domain.envelope import Envelope, read_envelope
+from domain.envelope import Envelope
 from domain.errors import BadMessage
 from domain.facts import Mark
 from domain.ids import DeviceId
-from domain.json_input import MAX_BYTES, parse_object
+from domain.json_input import MAX_BYTES
 from gateway.alerts import take_effects
 from gateway.boots import Timed, boot_of, hear_link
-from gateway.fleet import Boot, Fleet, Member
+from gateway.fleet import Fleet, Member
 from gateway.overlay import Overlay, Same, Spoke
+from gateway.refusal import refuse
 from gateway.rulebooks import Rules
 from rules.effects import Effect
 from storage.events import EventRow
@@ -61,7 +62,7 @@ class Intake:
             else:
                 raise BadMessage("bad_topic", "topic.leaf", f"{topic.leaf} is not for the hub to take")
         except BadMessage as bad:
-            self._refuse(overlay, incoming, topic, bad)
+            refuse(overlay, incoming, topic, bad)
             return False
         return True
 
@@ -69,18 +70,6 @@ class Intake:
         """Take what rules decided about a device outside of a message."""
         record = self.fleet.stations.get(device.station)
         take_effects(overlay, device, effects, record.adcode if record else "")
-
-    def set_culprit_aside(self, overlay: Overlay, incoming: Incoming, detail: str) -> None:
-        """Quarantine a message that was understood but cannot be kept."""
-        try:
-            topic: topics.Topic | None = topics.parse(incoming.topic)
-        except BadMessage:
-            topic = None
-        bad = BadMessage("culprit", "", detail)
-        envelope = _readable_envelope(incoming.payload)
-        if envelope is not None:
-            bad.boot, bad.seq = envelope.boot, envelope.seq
-        self._refuse(overlay, incoming, topic, bad)
 
     def _member(self, topic: topics.Topic) -> Member:
         member = self.fleet.members.get(topic.device)
@@ -288,42 +277,3 @@ class Intake:
                 said = fields if part == SELF else {**own, **fields}
                 effects = watcher.history_only(device, state, part, said, timed.at_ms, now_ms)
                 take_effects(overlay, device, effects, member.adcode)
-
-    def _refuse(
-        self, overlay: Overlay, incoming: Incoming, topic: topics.Topic | None, bad: BadMessage
-    ) -> None:
-        station = topic.device.station if topic is not None else None
-        if topic is not None and bad.boot is not None and bad.seq is not None:
-            member = self.fleet.members.get(topic.device)
-            if member is not None and member.adcode == topic.adcode:
-                envelope = _readable_envelope(incoming.payload)
-                boot = self._boot_of_refused(overlay, member.speaker, bad.boot, envelope, incoming)
-                if boot is not None:
-                    boot.heard.append(bad.seq)
-                    if boot.watermark.has(bad.seq):
-                        overlay.count("duplicates")
-                        return
-                    low = None if boot.watermark.upto < 0 else 0
-                    boot.watermark.add(bad.seq, low if envelope is None else envelope.low)
-        overlay.put_aside(incoming, bad, station)
-
-    @staticmethod
-    def _boot_of_refused(
-        overlay: Overlay, speaker: DeviceId, name: str, envelope: Envelope | None, incoming: Incoming
-    ) -> Boot | None:
-        """Its boot, so that the message is kept once; None when that is unknown and cannot be placed."""
-        boot = overlay.boot_for_change(speaker, name)
-        if boot is not None or envelope is None:
-            return boot
-        try:
-            return boot_of(overlay, speaker, envelope, incoming.received_ms)
-        except BadMessage:
-            return None
-
-
-def _readable_envelope(payload: bytes) -> Envelope | None:
-    """The envelope of a message whose content was refused."""
-    try:
-        return read_envelope(parse_object(payload))
-    except BadMessage:
-        return None

@@ -23,6 +23,7 @@ from gateway.markers import MARKER_TOPICS, Markers
 from gateway.options import GatewayOptions
 from gateway.overlay import Overlay
 from gateway.patience import Patience
+from gateway.refusal import set_culprit_aside
 from gateway.rounds import Rounds
 from gateway.rulebooks import Rules
 from gateway.station_view import refresh
@@ -217,7 +218,7 @@ class Gateway:
             exc_info=exc,
         )
         overlay = Overlay(self._fleet, self._clock.now_ms())
-        self._intake.set_culprit_aside(overlay, message, f"{type(exc).__name__}: {exc}"[:300])
+        set_culprit_aside(overlay, message, f"{type(exc).__name__}: {exc}"[:300])
         self._commit(overlay, (message,))
 
     def _commit(self, overlay: Overlay, messages: Sequence[Incoming]) -> None:

@@ -1,1 +1,1 @@
-"""The device kinds, one file each: what they report, what can be asked of them, what they tell of a station."""
+"""The device kinds, one file each: what they report, what they can do, what they tell of a station."""

@@ -88,7 +88,7 @@ class Swapped(Event):
 
 
 def _full_batteries(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-    """Batteries that can be taken now: full, in an enabled slot, heard of lately; as old as the oldest of them."""
+    """Batteries that can be taken now: full, enabled, heard of lately; as old as the oldest of them."""
     fresh_from_ms = now_ms - FRESH_S * 1000
     heard: list[int] = []
     ready = 0

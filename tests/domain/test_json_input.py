@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -63,10 +64,17 @@ def test_what_is_unusual_but_right_is_taken(what: str, payload: bytes, value: ob
 
 @given(st.binary(max_size=400))
 def test_any_bytes_give_an_object_or_a_bad_message(payload: bytes) -> None:
-    try:
+    with contextlib.suppress(BadMessage):
         assert isinstance(parse_object(payload), dict)
+
+
+def refused_for(payload: bytes) -> str | None:
+    """The reason of the refusal; None for an object that is taken."""
+    try:
+        parse_object(payload)
     except BadMessage as bad:
-        assert bad.reason
+        return bad.reason
+    return None
 
 
 JSON = st.recursive(
@@ -88,7 +96,6 @@ JSON = st.recursive(
 @given(st.dictionaries(st.text(st.characters(codec="ascii", min_codepoint=32), max_size=5), JSON, max_size=4))
 def test_any_sound_object_comes_through_as_it_is(value: dict[str, object]) -> None:
     payload = json.dumps(value).encode()
-    try:
+    assert refused_for(payload) in (None, "too_deep", "too_large")
+    if refused_for(payload) is None:
         assert parse_object(payload) == value
-    except BadMessage as bad:
-        assert bad.reason in ("too_deep", "too_large")

@@ -19,7 +19,7 @@ def test_ages_of_reports_that_said_nothing_new_survive_a_restart(house: House, b
     eventually(lambda: box.promised(seq), 5)
     gateway, _ = house.gateways[0]
     device = box.device("occupancy_sensor")
-    known = gateway._fleet.states[device]  # noqa: SLF001
+    known = gateway._fleet.states[device]
     house.stop_gateways()
     fresh = Fleet()
     load_fleet(house.database, fresh)

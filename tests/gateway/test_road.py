@@ -42,7 +42,9 @@ def test_a_duplicate_is_promised_again_and_kept_once(house: House, box: Box) -> 
     assert sum(1 for ack in box.acks if ack["upto"] >= 0) >= 1
 
 
-def test_what_cannot_be_understood_is_kept_with_its_reason_and_does_not_stop_the_rest(house: House, box: Box) -> None:
+def test_what_cannot_be_understood_is_kept_with_its_reason_and_does_not_stop_the_rest(
+    house: House, box: Box
+) -> None:
     topic = topics.telemetry(ADCODE, box.device("occupancy_sensor"))
     box.report("occupancy_sensor", count_raw=1)
     box.send(topic, b"{not json")
@@ -65,7 +67,9 @@ def test_a_forced_door_raises_its_alert_and_a_notice(house: House, box: Box) -> 
 def test_a_runaway_keeps_people_out_and_asks_the_door_for_release(house: House, box: Box) -> None:
     box.online()
     box.report("door_lock", bolt="locked", leaf="closed", mode="normal")
-    box.report("swap_cabinet", smoke=False, slots=[{"n": 3, "state": "charging", "temp_c": 82.0, "charger_on": True}])
+    box.report(
+        "swap_cabinet", smoke=False, slots=[{"n": 3, "state": "charging", "temp_c": 82.0, "charger_on": True}]
+    )
     eventually(lambda: house.rows("SELECT code FROM alert WHERE code='battery_runaway' AND part=3"), 5)
     prepare = eventually(
         lambda: [c for d, c in box.commands if d.kind == "door_lock" and c.get("action") == "release"], 5

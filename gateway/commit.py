@@ -76,7 +76,7 @@ class Committer:
     def commit(self, overlay: Overlay, work: Work, lanes_since: tuple[int | None, int | None]) -> Committed:
         """Write the batch. Nothing to write and no sign of life due: no transaction."""
         committed = Committed()
-        beat = overlay.now_ms - self._beat_ms >= BEAT_EVERY_MS
+        beat = not 0 <= overlay.now_ms - self._beat_ms < BEAT_EVERY_MS
         if not (beat or work.claims or work.steps or work.wishes or overlay.touched):
             return committed
         with self._database.write() as connection:

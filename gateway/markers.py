@@ -37,10 +37,8 @@ class Markers:
         progress = self.lanes[lane]
         if generation != progress.generation:
             self.lanes[lane] = progress = LaneProgress(generation=generation)
-        if progress.since_ms is not None and now_ms - progress.last_back_ms > STALE_MS:
-            progress.since_ms = None
         every = EVERY_MS if progress.since_ms is not None else 1_000
-        if now_ms - progress.last_sent_ms < every:
+        if 0 <= now_ms - progress.last_sent_ms < every:
             return None
         progress.last_sent_ms = now_ms
         return json.dumps({"word": self.word, "generation": generation, "sent": now_ms}).encode()
@@ -55,11 +53,17 @@ class Markers:
         progress = self.lanes.get(lane)
         if progress is None or word != self.word or generation != progress.generation:
             return
-        if now_ms - sent_ms > STALE_MS:
+        if abs(now_ms - sent_ms) > STALE_MS:
             return
         progress.last_back_ms = now_ms
         if progress.since_ms is None:
             progress.since_ms = sent_ms
+
+    def expire(self, now_ms: int) -> None:
+        """Before anything is decided: who slept, or whose clock jumped, does not know that it has caught up."""
+        for progress in self.lanes.values():
+            if progress.since_ms is not None and abs(now_ms - progress.last_back_ms) > STALE_MS:
+                progress.since_ms = None
 
     def lost(self, lane: str) -> None:
         """The lane has no connection: what comes after is not known to be all there is."""

@@ -135,6 +135,7 @@ class Gateway:
         """One batch: all of quick, up to 500 of bulk, what is due, and the commands under way."""
         batch = self._hub.take(MAX_BULK_WHILE_URGENT if self._desk.urgent else MAX_BULK, self._patience_s())
         self.health.turned(len(batch.quick) + len(batch.bulk))
+        self._markers.expire(self._clock.now_ms())
         quick, bulk = self._sort_out("quick", batch.quick), self._sort_out("bulk", batch.bulk)
         if self._desk.looks_due():
             self._run_errands()

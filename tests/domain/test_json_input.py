@@ -82,7 +82,7 @@ JSON = st.recursive(
     | st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=12),
+    | st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=12),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(

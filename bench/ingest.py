@@ -85,6 +85,7 @@ def _line(number: int, bare: dict[str, Any], whole: dict[str, Any]) -> dict[str,
         "gateway_us": whole["cpu_s"] / whole["messages"] * 1e6,
         "bare_per_s": bare["messages"] / bare["wall_s"],
         "gateway_per_s": whole["messages"] / whole["wall_s"],
+        "same": counts.get("same", 0) / counts["messages"],
         "changed": counts.get("changed", 0) / counts["messages"],
         "acks_per_message": counts.get("acks", 0) / counts["messages"],
     }

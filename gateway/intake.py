@@ -116,6 +116,7 @@ class Intake:
         known = self.fleet.states.get(device)
         if known is not None and not reading.parts and self._is_same(overlay, known, device, reading, timed):
             overlay.same[device] = Same(reading.fields, timed.mark, incoming.received_ms)
+            overlay.count("same")
             return
         state = overlay.state_for_change(device)
         state.seen_ms = incoming.received_ms
@@ -133,7 +134,7 @@ class Intake:
             return False
         if (
             timed.at_ms - known.written_ms > WRITE_AGES_EVERY_MS
-            or self.fleet.refresh_at_ms.get(device, 0) <= overlay.now_ms
+            or self.fleet.refresh_at_ms.get(device, 0) <= timed.at_ms
         ):
             return False
         return known.own.says_again(reading.fields, timed.mark)
@@ -262,7 +263,7 @@ class Intake:
                 take_effects(overlay, device, effects, member.adcode)
             overlay.look_again.add(device)
         else:
-            if self.fleet.refresh_at_ms.get(device, 0) <= now_ms:
+            if self.fleet.refresh_at_ms.get(device, 0) <= timed.at_ms:
                 overlay.exports.add(device)
             state = overlay.state(device)
             if state.watch or state.clock_fault:

@@ -37,7 +37,7 @@ class Markers:
         progress = self.lanes[lane]
         if generation != progress.generation:
             self.lanes[lane] = progress = LaneProgress(generation=generation)
-        every = EVERY_MS if progress.since_ms is not None else 1_000
+        every = EVERY_MS if _is_fresh(progress, now_ms) else 1_000
         if 0 <= now_ms - progress.last_sent_ms < every:
             return None
         progress.last_sent_ms = now_ms
@@ -55,26 +55,28 @@ class Markers:
             return
         if abs(now_ms - sent_ms) > STALE_MS:
             return
-        progress.last_back_ms = now_ms
-        if progress.since_ms is None:
+        if not _is_fresh(progress, now_ms):
             progress.since_ms = sent_ms
-
-    def expire(self, now_ms: int) -> None:
-        """Before anything is decided: who slept, or whose clock jumped, does not know that it has caught up."""
-        for progress in self.lanes.values():
-            if progress.since_ms is not None and abs(now_ms - progress.last_back_ms) > STALE_MS:
-                progress.since_ms = None
+        progress.last_back_ms = now_ms
 
     def lost(self, lane: str) -> None:
         """The lane has no connection: what comes after is not known to be all there is."""
         self.lanes[lane].since_ms = None
 
-    def caught_up(self, lane: str) -> bool:
-        """True while the lane's markers come back in time."""
-        return self.lanes[lane].since_ms is not None
+    def since_ms(self, lane: str, now_ms: int) -> int | None:
+        """Since when this lane has been caught up. Who slept, or whose clock jumped, must first do so again."""
+        progress = self.lanes[lane]
+        return progress.since_ms if _is_fresh(progress, now_ms) else None
 
-    @property
-    def floor_ms(self) -> int | None:
+    def caught_up(self, lane: str, now_ms: int) -> bool:
+        """True while the lane's markers come back in time."""
+        return _is_fresh(self.lanes[lane], now_ms)
+
+    def floor_ms(self, now_ms: int) -> int | None:
         """Since when all lanes have been caught up; None while one has not."""
-        since = [lane.since_ms for lane in self.lanes.values()]
+        since = [self.since_ms(lane, now_ms) for lane in self.lanes]
         return None if None in since else max(s for s in since if s is not None)
+
+
+def _is_fresh(progress: LaneProgress, now_ms: int) -> bool:
+    return progress.since_ms is not None and abs(now_ms - progress.last_back_ms) <= STALE_MS

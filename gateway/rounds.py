@@ -91,5 +91,5 @@ class Rounds:
         return self._fleet.speakers[member.speaker].seen_ms or 0
 
     def _floor_ms(self, now_ms: int) -> int:
-        floor_ms = self._markers.floor_ms
+        floor_ms = self._markers.floor_ms(now_ms)
         return now_ms if floor_ms is None else floor_ms

@@ -135,7 +135,6 @@ class Gateway:
         """One batch: all of quick, up to 500 of bulk, what is due, and the commands under way."""
         batch = self._hub.take(MAX_BULK_WHILE_URGENT if self._desk.urgent else MAX_BULK, self._patience_s())
         self.health.turned(len(batch.quick) + len(batch.bulk))
-        self._markers.expire(self._clock.now_ms())
         quick, bulk = self._sort_out("quick", batch.quick), self._sort_out("bulk", batch.bulk)
         if self._desk.looks_due():
             self._run_errands()
@@ -181,10 +180,10 @@ class Gateway:
         overlay = Overlay(self._fleet, self._clock.now_ms())
         messages = (*quick, *bulk)
         try:
-            for message in quick:
-                self._intake.take(overlay, message, self._markers.caught_up("quick"))
-            for message in bulk:
-                self._intake.take(overlay, message, self._markers.caught_up("bulk"))
+            for lane, arrived in (("quick", quick), ("bulk", bulk)):
+                caught_up = self._markers.caught_up(lane, overlay.now_ms)
+                for message in arrived:
+                    self._intake.take(overlay, message, caught_up)
             if due:
                 self._rounds.look(overlay)
             self._commit(overlay, messages)
@@ -279,7 +278,8 @@ class Gateway:
                 self._markers.lost(lane)
 
     def _lanes_since(self) -> tuple[int | None, int | None]:
-        return self._markers.lanes["quick"].since_ms, self._markers.lanes["bulk"].since_ms
+        now_ms = self._clock.now_ms()
+        return self._markers.since_ms("quick", now_ms), self._markers.since_ms("bulk", now_ms)
 
     def _patience_s(self) -> float:
         """How long to wait for a message before something else is due."""

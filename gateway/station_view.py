@@ -28,7 +28,7 @@ def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
         known = record.facts.get(device.short, NOTHING)
         facts = _facts_of(overlay, member)
         moved, shown = _differ(member, known, facts)
-        if not moved and overlay.now_ms < half_life_ms(known):
+        if not moved and newest_ms(facts) < half_life_ms(known):
             continue
         overlay.facts.setdefault(record.id, dict(record.facts))[device.short] = facts
         if moved:
@@ -64,6 +64,11 @@ def shown_facts(record: StationRecord, facts: dict[str, DeviceFacts]) -> dict[st
                 e.name: own[e.name] for e in member.kind.exports if e.shown and e.name in own
             }
     return shown
+
+
+def newest_ms(facts: DeviceFacts) -> int:
+    """The age of the newest fact; by device time, so that a backlog does not make every report news."""
+    return max((f.as_of_ms for f in facts.values()), default=0)
 
 
 def half_life_ms(facts: DeviceFacts) -> int:

@@ -128,7 +128,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
         "foreign_keys=ON",
         "temp_store=MEMORY",
         "cache_size=-65536",
-        "wal_autocheckpoint=4000",
+        "wal_autocheckpoint=16000",
         "journal_size_limit=67108864",
     ):
         connection.execute(f"PRAGMA {setting}").close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -117,6 +118,13 @@ class Person:
             )
         assert self._bus.publish(topics.command_hint(ADCODE), json.dumps({"command": id_}).encode())
         return id_
+
+    def opens(self, door: DoorBox) -> float:
+        """Tap, and wait until the door is open; returns the seconds that it took."""
+        tapped_s = time.monotonic()
+        id_ = self.tap(door)
+        eventually(lambda: self.sees(id_) == ("opened", None), 10, saying="the door opens")
+        return time.monotonic() - tapped_s
 
     def sees(self, id_: str) -> tuple[str, str | None]:
         """State and reason of a command."""

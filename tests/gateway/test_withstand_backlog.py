@@ -12,7 +12,7 @@ import pytest
 
 from domain import topics
 from domain.ids import DeviceId
-from tests.gateway.door import DoorBox, Person, a_person
+from tests.gateway.door import DoorBox, a_person
 from tests.gateway.gateway_process import GatewayProcess
 from tests.gateway.house import ADCODE, House, open_house, station_id
 from tests.gateway.keeping_box import talking
@@ -48,14 +48,6 @@ def pile_up(house: House) -> None:
         publish_all(house.mqtt_port, station, token, messages)
 
 
-def open_once(person: Person, door: DoorBox) -> float:
-    """Seconds from the tap until the door is open."""
-    tapped_s = time.monotonic()
-    id_ = person.tap(door)
-    eventually(lambda: person.sees(id_) == ("opened", None), 10)
-    return time.monotonic() - tapped_s
-
-
 def test_while_a_backlog_drains_a_door_opens_and_a_forced_door_is_told(
     tmp_path: Path, database_url: str, loop: MqttLoop
 ) -> None:
@@ -71,14 +63,14 @@ def test_while_a_backlog_drains_a_door_opens_and_a_forced_door_is_told(
                 gateway.start()
                 eventually(lambda: waits(house) < BACKLOG, 30, saying="it has begun")
                 began_s = time.monotonic()
-                opened_s = [open_once(person, door)]
+                opened_s = [person.opens(door)]
                 forced_s = time.monotonic()
                 door.say("door_lock", "event", {"type": "forced"}, safety=True)
                 eventually(lambda: house.rows("SELECT 1 FROM alert WHERE code='door_forced'"), 10)
                 told_s = time.monotonic() - forced_s
                 left = waits(house)
                 while waits(house) > BACKLOG // 10:
-                    opened_s.append(open_once(person, door))
+                    opened_s.append(person.opens(door))
                 eventually(lambda: waits(house) == 0, 60, every_s=0.1, saying="all is in")
                 drained_s = time.monotonic() - began_s
                 eventually(lambda: door.held == 0, 10)

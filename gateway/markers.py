@@ -64,7 +64,7 @@ class Markers:
         self.lanes[lane].since_ms = None
 
     def since_ms(self, lane: str, now_ms: int) -> int | None:
-        """Since when this lane has been caught up. Who slept, or whose clock jumped, must first do so again."""
+        """Since when this lane has been caught up. Who slept, or whose clock jumped, must do so again."""
         progress = self.lanes[lane]
         return progress.since_ms if _is_fresh(progress, now_ms) else None
 

@@ -61,7 +61,7 @@ class KeepingBox:
                 client_id=f"box-{self.station}-{secrets.token_hex(6)}",
                 username=self.station,
                 password=house.secrets.issue_station(ADCODE, self.station, self.clock.now_ms()),
-                will=lambda conn: self.box.will(conn),
+                will=self._will,
                 longest_backoff_s=LONGEST_BACKOFF_S,
             ),
             self._heard,
@@ -118,6 +118,9 @@ class KeepingBox:
                 box.confirmed(box.conn)
             for sending, counted in passed:
                 self._publish(sending, box.conn, counted)
+
+    def _will(self, conn: int) -> tuple[str, bytes]:
+        return self.box.will(conn)
 
     def _new_box(self) -> EdgeBox:
         return EdgeBox(ADCODE, self.station, secrets.token_hex(6), self._settings)

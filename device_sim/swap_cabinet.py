@@ -47,7 +47,7 @@ class SwapCabinet:
         air_c = self._place.world.outside_c(start.now_ms) + 3
         self._slots = {
             n: BatterySlot(
-                n, self._new_battery(), rng.uniform(40, 100), self._new_health(), air_c + rng.uniform(2, 9)
+                n, self._new_battery(), self._first_charge(), self._new_health(), air_c + rng.uniform(2, 9)
             )
             for n in range(1, count + 1)
         }
@@ -127,6 +127,7 @@ class SwapCabinet:
             slot.put_in(self._new_battery(), 50.0, self._new_health(), slot.temp_c)
         if name == "overheat":
             peak_c = args.get("temp_c")
+            slot.soc_pct = min(slot.soc_pct, 60.0)  # only a battery that is being charged overheats
             slot.charger_on = True
             slot.overheat(self._rng.uniform(62, 68) if peak_c is None else peak_c, args["rise_s"])
         else:
@@ -286,6 +287,9 @@ class SwapCabinet:
             body = (own if first == 0 else {}) | ({"slots": part} if part else {})
             if body:
                 self._words.append(Say("telemetry", body))
+
+    def _first_charge(self) -> float:
+        return 100.0 if self._rng.random() < 0.7 else self._rng.uniform(20, 95)
 
     def _new_battery(self) -> str:
         return f"BT{self._rng.randrange(10**9):09d}"

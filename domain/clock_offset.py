@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 TOLERANCE_MS = 5 * 60_000
+LATEST_MS = 30 * 86_400_000
 
 
 class Timing(NamedTuple):
@@ -15,11 +16,19 @@ class Timing(NamedTuple):
 
 
 def least_offset(known_ms: int | None, ts_ms: int | None, received_ms: int) -> int | None:
-    """The least of `received - ts` over the messages of one boot: the delay-free estimate."""
+    """The least of `received - ts` over the messages of one boot: the delay-free estimate.
+
+    One message from the future does not spoil a clock that was right, and a clock that was set right
+    is believed again.
+    """
     if ts_ms is None:
         return known_ms
-    offset = received_ms - ts_ms
-    return offset if known_ms is None or offset < known_ms else known_ms
+    offset_ms = received_ms - ts_ms
+    if known_ms is None:
+        return offset_ms
+    if (known_ms < -TOLERANCE_MS) != (offset_ms < -TOLERANCE_MS):
+        return max(known_ms, offset_ms)
+    return min(known_ms, offset_ms)
 
 
 def time_of(ts_ms: int | None, received_ms: int, offset_ms: int | None, caught_up: bool) -> Timing:
@@ -27,11 +36,12 @@ def time_of(ts_ms: int | None, received_ms: int, offset_ms: int | None, caught_u
 
     No clock: hub time, no fault. Within 5 minutes: the device's time, an old message is simply late.
     Otherwise hub time and a fault; but an old time is believed until the lane has caught up, since
-    a backlog looks the same as a slow clock.
+    a backlog looks the same as a slow clock. Nothing is late by more than a month.
     """
     if ts_ms is None or offset_ms is None:
         return Timing(received_ms, False)
-    if offset_ms < -TOLERANCE_MS:
+    delay_ms = received_ms - ts_ms
+    if offset_ms < -TOLERANCE_MS or delay_ms < -TOLERANCE_MS or delay_ms > LATEST_MS:
         return Timing(received_ms, True)
     if offset_ms > TOLERANCE_MS:
         if caught_up:

@@ -91,6 +91,7 @@ class Lane:
                 subscriptions=options.filters,
                 tls=tls,
                 manual_ack=True,
+                longest_backoff_s=LONGEST_BACKOFF_S,
                 may_dial=may_dial,
             ),
             loop,

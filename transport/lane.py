@@ -13,6 +13,8 @@ from transport.options import ConnectionOptions
 from transport.packets import pubacks, publish_qos_0
 
 LOOKS = 6
+LONGEST_BACKOFF_S = 2.0
+"""There is one gateway, and while it waits no door opens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

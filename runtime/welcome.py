@@ -12,6 +12,7 @@ from storage.stations import get_station
 from storage.tokens import new_sign_in
 
 FIRST_CHOICE = "331002-0001"
+NEARBY = FIRST_CHOICE.partition("-")[0]
 
 
 def welcome(here: Installation, database: Database) -> str:
@@ -22,8 +23,8 @@ def welcome(here: Installation, database: Database) -> str:
             base, new_sign_in(connection, staff_token(connection, here.var_dir, now_ms), now_ms)
         )
         token = demo_token(connection, here.var_dir, now_ms)
-        door = _a_door(connection)
         cabinet = _a_cabinet(connection)
+        door = _a_door(connection, cabinet)
     lines = [
         "",
         "Waystation is up.  Ctrl-C ends it; the data stay.",
@@ -50,12 +51,12 @@ def welcome(here: Installation, database: Database) -> str:
     return "\n".join([*lines, ""])
 
 
-def _a_door(connection: Connection) -> str | None:
-    doors = [*list_doors(connection, area=FIRST_CHOICE), *list_doors(connection)]
-    for door in doors:
-        if get_station(connection, door.station).status == "active":
-            return door.code
-    return None
+def _a_door(connection: Connection, but_not: str | None) -> str | None:
+    """Not where the cabinet is that will be broken: nobody is let in there then."""
+    doors = [*list_doors(connection, area=NEARBY), *list_doors(connection)]
+    active = [door for door in doors if get_station(connection, door.station).status == "active"]
+    elsewhere = [door for door in active if door.station != but_not]
+    return next((door.code for door in [*elsewhere, *active]), None)
 
 
 def _a_cabinet(connection: Connection) -> str | None:

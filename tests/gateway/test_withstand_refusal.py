@@ -48,7 +48,7 @@ def test_a_row_that_the_database_refuses_is_found_by_halving_and_the_rest_is_kep
         for count in range(200):
             box.say(OCCUPANCY, "telemetry", {"count_raw": 666 if count in culprits else count})
             other.say(DOOR, "event", {"type": "inside_button"})
-        eventually(lambda: box.box.in_flight == 0 and not box.box._bulk.has_queued(), 10)
+        eventually(lambda: box.box.in_flight == 0 and not box.box._bulk.has_queued(), 30)
         gateway = house.gateway(series)
         eventually(lambda: box.held == 0 and other.held == 0, 20, saying="everything is promised")
     assert box.promised == set(range(200))

@@ -8,13 +8,14 @@ from typing import Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from domain.clock_offset import TOLERANCE_MS
 from domain.facts import Value
 from domain.ids import DeviceId
 from storage.series_tables import series_tables
 from storage.tables import device_state
 
-MARGIN_MS: Final = 60_000
-"""Device time and the hub's differ a little; what is read twice changes nothing."""
+MARGIN_MS: Final = TOLERANCE_MS + 30_000
+"""A clock that is believed may be behind by this much; what is read twice changes nothing."""
 
 
 class Said(NamedTuple):

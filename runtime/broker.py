@@ -18,6 +18,7 @@ from typing import IO
 
 from domain.clock import Clock
 from domain.errors import WaystationError
+from runtime import first_connection
 from runtime.broker_config import BrokerFiles, Tls, accounts_configuration, broker_configuration
 from runtime.clock import WallClock
 from runtime.secrets import Secrets, load_or_create_secrets
@@ -87,28 +88,37 @@ class Broker:
             _refuse_taken(self._bind, self._mqtt_port, "WAYSTATION_MQTT_PORT")
             _refuse_taken(LOOPBACK, self._nats_port, "WAYSTATION_NATS_PORT")
             _replace(files.accounts, accounts_configuration(self._secrets, self._clock.now_ms()))
-            ports = (self._mqtt_port, self._nats_port)
-            _replace(
-                files.configuration, broker_configuration(files, self._secrets, *ports, self._bind, self._tls)
-            )
-            _replace(files.last_words, "")
-            with files.last_words.open("ab") as last_words:
-                self._process = subprocess.Popen(
-                    [program, "-c", str(files.configuration)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=last_words,
-                    stderr=last_words,
-                    start_new_session=True,
-                    umask=0o077,
-                    cwd=files.folder,
-                )
-            self._wait_until_it_answers(timeout_s)
-        except (OSError, BrokerFailed) as exc:
+            if first_connection.is_needed(files.folder, files.store):
+                # Where no station knows it to be, so that nobody connects at the same moment.
+                hidden_port = _free_port()
+                self._launch(program, hidden_port, LOOPBACK, None, timeout_s)
+                clock = self._clock
+                first_connection.make_streams(files.folder, hidden_port, self._secrets, clock, timeout_s)
+                self._end(timeout_s)
+            self._launch(program, self._mqtt_port, self._bind, self._tls, timeout_s)
+        except (OSError, BrokerFailed, first_connection.NoFirstConnection) as exc:
             self.stop()
-            if isinstance(exc, BrokerFailed):
-                raise
+            if not isinstance(exc, OSError):
+                raise BrokerFailed(str(exc)) from exc
             raise BrokerFailed(f"The broker cannot use {files.folder}: {exc.strerror or exc}.") from exc
         logger.info("Broker started", extra={"action": "broker_started", "port": self._mqtt_port})
+
+    def _launch(self, program: str, port: int, bind: str, tls: Tls | None, timeout_s: float) -> None:
+        files = self.files
+        text = broker_configuration(files, self._secrets, port, self._nats_port, bind, tls)
+        _replace(files.configuration, text)
+        _replace(files.last_words, "")
+        with files.last_words.open("ab") as last_words:
+            self._process = subprocess.Popen(
+                [program, "-c", str(files.configuration)],
+                stdin=subprocess.DEVNULL,
+                stdout=last_words,
+                stderr=last_words,
+                start_new_session=True,
+                umask=0o077,
+                cwd=files.folder,
+            )
+        self._wait_until_it_answers(bind, port, timeout_s)
 
     def is_alive(self) -> bool:
         """True while the process of the broker runs."""
@@ -126,18 +136,25 @@ class Broker:
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """End the broker in order, by force after `timeout_s`; harmless when it does not run."""
-        if self._process is not None:
-            if self.is_alive():
-                self._process.terminate()
-                if not self.wait(timeout_s):
-                    self._process.kill()
-                    self._process.wait()
-                logger.info("Broker stopped", extra={"action": "broker_stopped"})
-            self.files.pid.unlink(missing_ok=True)
-            self._process = None
+        if self._end(timeout_s):
+            logger.info("Broker stopped", extra={"action": "broker_stopped"})
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def _end(self, timeout_s: float) -> bool:
+        """End the process; whether it still ran."""
+        if self._process is None:
+            return False
+        ran = self.is_alive()
+        if ran:
+            self._process.terminate()
+            if not self.wait(timeout_s):
+                self._process.kill()
+                self._process.wait()
+        self.files.pid.unlink(missing_ok=True)
+        self._process = None
+        return ran
 
     def reload(self, timeout_s: float = 10.0) -> bool:
         """Tell the broker the revocations of this moment; who is revoked and connected is cut off."""
@@ -157,21 +174,27 @@ class Broker:
             ) from None
         self._lock = lock
 
-    def _wait_until_it_answers(self, timeout_s: float) -> None:
-        host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self._bind, self._bind)  # noqa: S104
+    def _wait_until_it_answers(self, bind: str, port: int, timeout_s: float) -> None:
+        host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(bind, bind)  # noqa: S104
         deadline_s = self._clock.monotonic_s() + timeout_s
         while not self.wait(0.02):
             try:
-                socket.create_connection((host, self._mqtt_port), 1.0).close()
+                socket.create_connection((host, port), 1.0).close()
             except OSError:
                 if self._clock.monotonic_s() > deadline_s:
                     raise BrokerFailed(
-                        f"The broker does not answer on port {self._mqtt_port} after {timeout_s:.0f} s; "
+                        f"The broker does not answer on port {port} after {timeout_s:.0f} s; "
                         f"its log is {self.files.log}."
                     ) from None
             else:
                 return
         raise BrokerFailed(f"The broker ended at once: {_last_words(self.files)}")
+
+
+def _free_port() -> int:
+    with socket.socket() as any_port:
+        any_port.bind((LOOPBACK, 0))
+        return int(any_port.getsockname()[1])
 
 
 def reload_broker(

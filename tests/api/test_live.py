@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -175,7 +176,9 @@ def test_a_reader_that_is_too_far_behind_is_told_to_begin_anew() -> None:
         reader.put(b"nothing more")
         assert await reader.take() == []
 
-    asyncio.run(scene())
+    # A thread of its own: a browser of another test may keep a loop running in this one.
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(asyncio.run, scene()).result()
 
 
 def test_more_clients_than_allowed_are_sent_to_polling(db: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -67,6 +68,15 @@ class Broker:
         with (self._folder / "broker.log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
         eventually(self._listens, timeout_s=15.0, saying="broker listens")
+        self._connect_alone()
+
+    def _connect_alone(self) -> None:
+        # nats-server makes its streams at the first connection, and two at once may break them.
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5.0) as wire:
+            wire.sendall(b"\x10\x11\x00\x04MQTT\x04\x02\x00\x3c\x00\x05first")
+            wire.settimeout(5.0)
+            if wire.recv(4)[:1] == b"\x20":
+                wire.sendall(b"\xe0\x00")
 
     def rewrite(self, old: str, new: str) -> None:
         """Change its configuration file."""

@@ -21,6 +21,7 @@ Dialect = Literal["sqlite", "postgresql"]
 
 IDLE_IN_TRANSACTION_MS: Final = 5000
 _PAUSE_S: Final = 0.002
+_WAL_ATTEMPTS: Final = 2500
 _OLDEST_SQLITE: Final = (3, 35)  # RETURNING
 
 
@@ -122,8 +123,8 @@ def _open_sqlite(url: sa.URL, lock_wait_s: float, pool: dict[str, Any]) -> Datab
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     # The driver must not begin transactions by itself; the "begin" events do.
     connection.isolation_level = None
+    _use_wal(connection)
     for setting in (
-        "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
         "temp_store=MEMORY",
@@ -132,6 +133,18 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
         "journal_size_limit=67108864",
     ):
         connection.execute(f"PRAGMA {setting}").close()
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # Two that turn a new file to WAL at once do not wait for each other, whatever the timeout says.
+    for attempt in range(_WAL_ATTEMPTS):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if attempt + 1 == _WAL_ATTEMPTS or not is_busy(error):
+                raise
+        time.sleep(_PAUSE_S)
 
 
 def _only_read(connection: sqlite3.Connection, _: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -86,6 +87,16 @@ class Broker:
         """Send it a signal."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    def freeze(self) -> None:
+        """SIGSTOP, and wait until every thread has taken notice."""
+        assert self._process is not None
+        self.signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self._process.pid}/task")
+        eventually(
+            lambda: all(" T " in (task / "stat").read_text() for task in tasks.iterdir()),
+            saying="broker is frozen",
+        )
 
     def kill(self) -> None:
         """SIGKILL."""

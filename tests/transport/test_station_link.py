@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import statistics
 import threading
 from time import perf_counter
@@ -61,7 +60,7 @@ def test_a_publish_that_was_under_way_when_the_broker_died_is_told_and_never_sen
 ) -> None:
     hub, station = start_hub(nats), start_station(nats)
     outcomes: list[bool] = []
-    nats.signal(signal.SIGSTOP)
+    nats.freeze()
     assert station.publish(QUICK, b"old", on_confirmed=outcomes.append)
     nats.kill()
     eventually(lambda: outcomes == [False])

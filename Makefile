@@ -2,7 +2,7 @@
 # Works with a Python from 3.11 to 3.14 that has venv, and nothing else; `make PYTHON=/path/to/python` chooses one.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types layers fast bench chaos lock clean .venv
+.PHONY: help run test again check lint types layers fast bench chaos lock clean .venv
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -25,6 +25,7 @@ help:
 	@echo 'make run              make the environment when it is missing, and start everything'
 	@echo 'make test             run the whole suite'
 	@echo 'make check            lint, types, layers and the fast tests: before every commit'
+	@echo 'make again            only the tests that failed last, one after the other'
 	@echo 'make bench            measure, beside what it is compared with'
 	@echo 'make chaos KILLS=200  kill processes while messages flow, and count what is lost'
 	@echo 'make lock             resolve dependencies again and write the four lock files'
@@ -35,6 +36,9 @@ run: $(RUNNABLE)
 
 test: $(DEVELOPERS)
 	@exec $(PY) -m pytest -n $(WORKERS)
+
+again: $(DEVELOPERS)
+	@exec $(PY) -m pytest --last-failed --last-failed-no-failures=none
 
 check: lint types layers fast
 

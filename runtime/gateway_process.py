@@ -85,8 +85,11 @@ def make_gateway(here: Installation, database: Database) -> Gateway:
 def _end_when_dead(gateway: Gateway) -> None:
     """A gateway whose network thread has died would hear nothing for ever; a new one goes on at once."""
     pause = threading.Event()
+    was_dead = False
     while not pause.wait(LOOK_EVERY_S):
-        if gateway.health.dead:
+        # A process that slept as a whole looks dead at its first look, and is not.
+        is_dead = gateway.health.dead
+        if is_dead and was_dead:
             logger.critical(
                 "The gateway ends because it cannot go on: %s",
                 " ".join(gateway.health.problems()),
@@ -94,3 +97,4 @@ def _end_when_dead(gateway: Gateway) -> None:
             )
             logging.shutdown()
             os._exit(DEAD)
+        was_dead = is_dead

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 
 from domain.ids import DeviceId
 from gateway.fleet import AlertKey
 from gateway.overlay import Ended, Opened, Overlay, Wanted
 from rules.effects import Effect, OpenAlert, ResolveAlert
+from storage.commands import new_id
 
 
 def take_effects(overlay: Overlay, device: DeviceId, effects: Iterable[Effect], adcode: str) -> None:
@@ -24,11 +24,6 @@ def take_effects(overlay: Overlay, device: DeviceId, effects: Iterable[Effect], 
             key = because.get(effect.code) or overlay.open_key(device, effect.code)
             if key is not None:
                 overlay.wanted.append(Wanted(effect, key))
-
-
-def new_id(now_ms: int) -> str:
-    """An id that sorts by time and cannot be guessed."""
-    return f"{now_ms:012x}{secrets.token_hex(6)}"
 
 
 def _open(overlay: Overlay, effect: OpenAlert, adcode: str) -> None:

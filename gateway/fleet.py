@@ -25,7 +25,7 @@ class Member(NamedTuple):
 
 @dataclass(slots=True)
 class Boot:
-    """One run of a speaker. `since_ms` orders boots; `low_known` once it has said what it still holds."""
+    """One run of a speaker. `since_ms` orders boots."""
 
     since_ms: int
     watermark: Watermark = field(default_factory=Watermark)

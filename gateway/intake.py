@@ -128,7 +128,7 @@ class Intake:
     ) -> bool:
         """True when the message says again what is known, and nothing waits for the time to pass.
 
-        Then only ages move, and those stand in the message's own row: see `restore_ages`.
+        Then only ages move, and those stand in the message's own row: `loading` reads them back.
         """
         if device in overlay.states or device in overlay.same or known.watch:
             return False

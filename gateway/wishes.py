@@ -8,11 +8,10 @@ from typing import NamedTuple
 from devices.state import SELF, DeviceState
 from domain.facts import Value
 from domain.ids import DeviceId
-from gateway.alerts import new_id
 from gateway.fleet import Fleet, Member
 from gateway.handshakes import Step
 from gateway.overlay import Overlay, Wanted
-from storage.commands import CommandRow, NewCommand
+from storage.commands import CommandRow, NewCommand, new_id
 
 FIRST_AGAIN_S = 5.0
 AGAIN_AT_MOST_S = 60.0

@@ -161,6 +161,19 @@ def test_alerts_are_a_column_for_staff_alone(hub: StandIn, open_page: OpenPage) 
     assert page.locator(".st").first.locator(".go").get_attribute("href") == "/d/K7Q2"
 
 
+def test_staff_read_how_many_are_inside_in_plain_words(hub: StandIn, open_page: OpenPage) -> None:
+    told = samples.station(seats_told=samples.seats(8))
+    told["availability"]["people"] = samples.claim("about", 0)
+    hub.snapshot = {**samples.snapshot(staff=True), "stations": [{**told, "door": "K7Q2"}]}
+    page = _shown(hub, open_page())
+    expect(page.locator(".st").first).to_contain_text("里面没人")
+    page.click("#lang")
+    expect(page.locator(".st").first).to_contain_text("nobody inside")
+    told["availability"]["people"] = samples.claim("about", 3)
+    hub.change(told)
+    expect(page.locator(".st").first).to_contain_text("about 3 inside")
+
+
 def test_an_alert_brings_its_station_up_to_date(hub: StandIn, open_page: OpenPage) -> None:
     hub.snapshot = samples.snapshot(staff=True)
     page = _shown(hub, open_page())

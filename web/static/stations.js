@@ -168,7 +168,7 @@
     if (v.state === "out") { if (until) parts.push(W.text("until", { t: W.when(until, now) })); }
     else if (until) parts.push(W.text("closes", { t: W.when(until, now) }));
     else if (station.s.hours === "24/7") parts.push(W.text("allDay"));
-    if (people && people.about != null && !(W.moment(people.valid_until) < now)) parts.push(W.text("about", { n: people.about }));
+    if (people && people.about != null && !(W.moment(people.valid_until) < now)) parts.push(people.about ? W.text("about", { n: people.about }) : W.text("nobody"));
     return parts.join(" · ");
   };
 })(Waystation);

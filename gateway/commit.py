@@ -14,8 +14,9 @@ from gateway.handshakes import AGAIN, Step
 from gateway.intake import REPLAYED
 from gateway.options import GatewayOptions
 from gateway.overlay import Ended, Opened, Overlay, move_ages
-from gateway.station_view import codes_of, half_life_ms, links_of, lockdown_of, shown_facts
+from gateway.station_view import codes_of, links_of, lockdown_of, shown_facts
 from gateway.wishes import WishKey, again_after_s
+from rules.station_facts import half_life_ms
 from storage import alerts, availability, commands, events, notices, quarantine, shards, states
 from storage.alerts import Ending, NewAlert
 from storage.commands import CommandRow, NewCommand

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.facts import StationFact, Value
 from domain.ids import DeviceId, edge_box
 from gateway.alerts import take_effects
-from gateway.fleet import Fleet, LinkState, Member, StationRecord
+from gateway.fleet import Fleet, LinkState, StationRecord
 from gateway.overlay import Overlay
 from rules.rule import CLOCK_FAULT
+from rules.station_facts import DeviceFacts, by_role, differ, facts_of, half_life_ms, newest_ms
 from rules.watch import Watcher
 
-DeviceFacts = dict[str, StationFact]
 NOTHING: DeviceFacts = {}
 
 
@@ -26,8 +25,8 @@ def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
         member = fleet.members[device]
         record = fleet.stations[device.station]
         known = record.facts.get(device.short, NOTHING)
-        facts = _facts_of(overlay, member)
-        moved, shown = _differ(member, known, facts)
+        facts = facts_of(member.kind, overlay.state(member.device), overlay.now_ms)
+        moved, shown = differ(member.kind, known, facts)
         if not moved and newest_ms(facts) < half_life_ms(known):
             continue
         overlay.facts.setdefault(record.id, dict(record.facts))[device.short] = facts
@@ -42,18 +41,6 @@ def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
     overlay.news.update(overlay.stations & fleet.stations.keys())
 
 
-def _differ(member: Member, known: DeviceFacts, facts: DeviceFacts) -> tuple[bool, bool]:
-    """Whether any value differs, and whether one does that is shown."""
-    moved = False
-    for export in member.kind.exports:
-        old, new = known.get(export.name), facts.get(export.name)
-        if (old is None) != (new is None) or (old is not None and new is not None and old.value != new.value):
-            moved = True
-            if export.shown:
-                return True, True
-    return moved, False
-
-
 def shown_facts(record: StationRecord, facts: dict[str, DeviceFacts]) -> dict[str, DeviceFacts]:
     """The facts that a row tells, without those that only rules look at."""
     shown: dict[str, DeviceFacts] = {}
@@ -64,16 +51,6 @@ def shown_facts(record: StationRecord, facts: dict[str, DeviceFacts]) -> dict[st
                 e.name: own[e.name] for e in member.kind.exports if e.shown and e.name in own
             }
     return shown
-
-
-def newest_ms(facts: DeviceFacts) -> int:
-    """The age of the newest fact; by device time, so that a backlog does not make every report news."""
-    return max((f.as_of_ms for f in facts.values()), default=0)
-
-
-def half_life_ms(facts: DeviceFacts) -> int:
-    """When less than half of the shortest validity is left, by the facts' own times."""
-    return min((f.as_of_ms + (f.valid_until_ms - f.as_of_ms) // 2 for f in facts.values()), default=2**62)
 
 
 def lockdown_of(overlay: Overlay, fleet: Fleet, station: str) -> dict[str, Any] | None:
@@ -109,42 +86,11 @@ def links_of(overlay: Overlay, record: StationRecord) -> dict[str, tuple[LinkSta
     return links
 
 
-def by_role(record: StationRecord, facts: dict[str, DeviceFacts], now_ms: int) -> dict[str, Value]:
-    """`door.leaf`, `occupancy.people`, …: what is still valid, of the first device that plays the role."""
-    found: dict[str, Value] = {}
-    for member in record.members:
-        own = facts.get(member.device.short)
-        if own is None:
-            continue
-        for export in member.kind.exports:
-            fact = own.get(export.name)
-            name = f"{export.role}.{export.name}"
-            if (
-                fact is not None
-                and fact.value is not None
-                and now_ms < fact.valid_until_ms
-                and name not in found
-            ):
-                found[name] = fact.value
-    return found
-
-
-def _facts_of(overlay: Overlay, member: Member) -> DeviceFacts:
-    state = overlay.state(member.device)
-    facts: DeviceFacts = {}
-    for export in member.kind.exports:
-        read = export.read(state, overlay.now_ms)
-        if read is not None:
-            value, as_of_ms = read
-            facts[export.name] = StationFact(value, as_of_ms, as_of_ms + export.fresh_s * 1000)
-    return facts
-
-
 def _station_rules(
     overlay: Overlay, watcher: Watcher, record: StationRecord, facts: dict[str, DeviceFacts]
 ) -> None:
     device: DeviceId = edge_box(record.id)
-    values = by_role(record, facts, overlay.now_ms)
+    values = by_role(record.members, facts, overlay.now_ms)
     state = overlay.state_for_change(device)
     values[CLOCK_FAULT] = state.clock_fault
     speaker = overlay.speaker(device)

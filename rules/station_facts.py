@@ -1,0 +1,75 @@
+"""What the devices of a station say of their station, and when the rules over it must look again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from devices.kind import Kind
+from devices.state import DeviceState
+from domain.facts import StationFact, Value
+from domain.ids import DeviceId
+
+DeviceFacts = dict[str, StationFact]
+
+
+class Member(Protocol):
+    """A device of a station, and its kind."""
+
+    @property
+    def device(self) -> DeviceId: ...
+    @property
+    def kind(self) -> Kind: ...
+
+
+def facts_of(kind: Kind, state: DeviceState, now_ms: int) -> DeviceFacts:
+    """All that a device exports, as of when, and until when it counts."""
+    facts: DeviceFacts = {}
+    for export in kind.exports:
+        read = export.read(state, now_ms)
+        if read is not None:
+            value, as_of_ms = read
+            facts[export.name] = StationFact(value, as_of_ms, as_of_ms + export.fresh_s * 1000)
+    return facts
+
+
+def differ(kind: Kind, known: DeviceFacts, facts: DeviceFacts) -> tuple[bool, bool]:
+    """Whether any value differs, and whether one does that is shown."""
+    moved = False
+    for export in kind.exports:
+        old, new = known.get(export.name), facts.get(export.name)
+        if (old is None) != (new is None) or (old is not None and new is not None and old.value != new.value):
+            moved = True
+            if export.shown:
+                return True, True
+    return moved, False
+
+
+def newest_ms(facts: DeviceFacts) -> int:
+    """The age of the newest fact; by device time, so that a backlog does not make every report news."""
+    return max((f.as_of_ms for f in facts.values()), default=0)
+
+
+def half_life_ms(facts: DeviceFacts) -> int:
+    """When less than half of the shortest validity is left, by the facts' own times."""
+    return min((f.as_of_ms + (f.valid_until_ms - f.as_of_ms) // 2 for f in facts.values()), default=2**62)
+
+
+def by_role(members: Iterable[Member], facts: Mapping[str, DeviceFacts], now_ms: int) -> dict[str, Value]:
+    """`door.leaf`, `occupancy.people`, …: what is still valid, of the first device that plays the role."""
+    found: dict[str, Value] = {}
+    for member in members:
+        own = facts.get(member.device.short)
+        if own is None:
+            continue
+        for export in member.kind.exports:
+            fact = own.get(export.name)
+            name = f"{export.role}.{export.name}"
+            if (
+                fact is not None
+                and fact.value is not None
+                and now_ms < fact.valid_until_ms
+                and name not in found
+            ):
+                found[name] = fact.value
+    return found

@@ -98,7 +98,7 @@ def decode_event(kind: Kind, payload: bytes) -> Happening:
             seq=envelope.seq,
         )
     message = _validate(model, body, envelope)
-    part = message.__dict__.get("slot", 0) if kind.parts else 0
+    part = message.__dict__.get(kind.parts.name, 0) if kind.parts else 0
     metrics = kind.part_metrics if part else kind.metrics
     fields: Fields = dict(model.sets)
     fields.update(_present(metrics, message, {}, ""))

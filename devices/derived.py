@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 from typing import Any, Literal, Protocol
 
 from domain.facts import STEP_MS, Value
@@ -15,6 +17,9 @@ from domain.facts import STEP_MS, Value
 Samples = list[list[Any]]
 MAX_SAMPLES = 24
 MAX_TURNS = 20
+SHORTEST_RISE_MS = 3_000
+SURE_RISE_MS = 20_000
+SURE_RISE = 3.0
 SETTLED_MS = 60_000
 """What is older than this, seen from the newest sample, is not expected to be joined by late ones."""
 
@@ -57,9 +62,33 @@ def _insert(samples: Samples, value: Value, at_ms: int) -> Samples:
     return [*samples[:at], [at_ms, value], *samples[at:]]
 
 
+def _is_number(value: Value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _window(memory: Samples | None, value: Value, at_ms: int, over_s: int) -> Samples:
+    """What was said within the last seconds; what is no number stands there as None."""
+    samples = _insert(memory or [], value if _is_number(value) else None, at_ms)
+    floor_ms = samples[-1][0] - over_s * 1000
+    if samples[0][0] < floor_ms or len(samples) > MAX_SAMPLES:
+        samples = [one for one in samples if one[0] >= floor_ms][-MAX_SAMPLES:]
+    return samples
+
+
+def _since_unknown(samples: Samples) -> Samples:
+    for at in range(len(samples) - 1, -1, -1):
+        if samples[at][1] is None:
+            return samples[at + 1 :]
+    return samples
+
+
 @dataclass(frozen=True, slots=True)
 class RisePerMinute:
-    """How fast `source` rises, per minute, over the last `over_s` seconds; unknown with too few samples."""
+    """How fast `source` rises, per minute, over the last `over_s` seconds; unknown with too few samples.
+
+    Where the source was known to be unknown (no battery in the slot) it begins anew: another battery is
+    not a rise. Within 20 s only three units count, so that the last digit of a sensor is no fire.
+    """
 
     name: str
     source: str
@@ -67,16 +96,66 @@ class RisePerMinute:
     type: Literal["float"] = "float"
 
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
-        samples = memory or []
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            samples = _insert(samples, value, at_ms)
-            floor = samples[-1][0] - self.over_s * 1000
-            if samples[0][0] < floor or len(samples) > MAX_SAMPLES:
-                samples = [s for s in samples if s[0] >= floor][-MAX_SAMPLES:]
-        if len(samples) < 2 or samples[-1][0] - samples[0][0] < 1000:
+        samples = _window(memory, value, at_ms, self.over_s)
+        run = _since_unknown(samples)
+        if len(run) < 2 or run[-1][0] - run[0][0] < SHORTEST_RISE_MS:
             return samples, None
-        (first_ms, first), (last_ms, last) = samples[0], samples[-1]
+        (first_ms, first), (last_ms, last) = run[0], run[-1]
+        if last_ms - first_ms < SURE_RISE_MS and abs(last - first) < SURE_RISE:
+            return samples, None
         return samples, round((last - first) * 60_000 / (last_ms - first_ms), 2)
+
+
+@dataclass(frozen=True, slots=True)
+class DropPct:
+    """By how many percent `source` lies below its highest within the last `over_s` seconds."""
+
+    name: str
+    source: str
+    over_s: int = 120
+    type: Literal["float"] = "float"
+
+    def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
+        samples = _window(memory, value, at_ms, self.over_s)
+        run = [sample for _, sample in _since_unknown(samples)]
+        highest = max(run, default=0)
+        if len(run) < 2 or highest <= 0:
+            return samples, None
+        return samples, round((highest - run[-1]) * 100 / highest, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMedian:
+    """The median of `source` over the last `over_s` seconds, each value weighing as long as it was held.
+
+    One wild reading among good ones says nothing; a value that stays takes over after half the time.
+    """
+
+    name: str
+    source: str
+    over_s: int = 300
+    type: Literal["float"] = "float"
+
+    def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
+        samples = _insert(memory or [], value if _is_number(value) else None, at_ms)
+        floor_ms = samples[-1][0] - self.over_s * 1000
+        while len(samples) > 1 and samples[1][0] <= floor_ms:
+            samples = samples[1:]
+        samples = samples[-MAX_SAMPLES:]
+        held: list[tuple[float, int]] = []
+        for (from_ms, sample), (to_ms, _) in pairwise(samples):
+            if sample is not None:
+                held.append((sample, to_ms - max(from_ms, floor_ms)))
+        if not held:
+            last = samples[-1][1]
+            return samples, None if last is None else float(last)
+        held.sort()
+        half, passed = sum(weight for _, weight in held) / 2, 0
+        for sample, weight in held:
+            passed += weight
+            if passed >= half:
+                return samples, float(sample)
+        return samples, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +203,24 @@ class TurnsTo:
                 turns += 1
             before = is_so
         return samples, min(turns, MAX_TURNS)
+
+
+@dataclass(frozen=True, slots=True)
+class MovingMedian:
+    """The middle value of `source` over the last `over_s` seconds: a single wild reading does not move it."""
+
+    name: str
+    source: str
+    over_s: int = 300
+    type: Literal["float"] = "float"
+
+    def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
+        samples = memory or []
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            samples = _insert(samples, value, at_ms)
+            floor = samples[-1][0] - self.over_s * 1000
+            if samples[0][0] < floor or len(samples) > MAX_SAMPLES:
+                samples = [s for s in samples if s[0] >= floor][-MAX_SAMPLES:]
+        if not samples:
+            return samples, None
+        return samples, round(float(median(one for _, one in samples)), 2)

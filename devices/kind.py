@@ -49,17 +49,19 @@ class Command:
 
     `holds` tells whether the facts (of the device, or of the part in `args`) show that it is done;
     None means that it happens once and is never asked again (an unlock).
+    `only_when_empty`: a rule may ask for it only while surely nobody is in the room.
     """
 
     name: str
     args: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     part_arg: str | None = None
     holds: Callable[[Mapping[str, Value]], bool] | None = None
+    only_when_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The equal parts of a kind: `slots` of a cabinet."""
+    """The equal parts of a kind: `slots` of a cabinet. An event about one of them has a field `name`."""
 
     name: str
     field: str

@@ -255,7 +255,7 @@ class Moment:
         zh, en = in_both(
             rule.text_zh,
             rule.text_en,
-            {"min": gone_s // 60, "sec": gone_s, **facts, "slot": part},
+            {"min": gone_s // 60, "sec": gone_s, **facts, plan.part_name: part},
             stations=self.office.station_names(self.device.station),
             devices=(f"{plan.title_zh}{number}", f"{plan.title_en}{number}"),
             happened_ms=happened_ms,

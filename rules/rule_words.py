@@ -123,7 +123,8 @@ class Words:
         if found.text not in events:
             self.complain(found, f"{found.text!r} is not an event of {kind}; known are {listed(events)}")
             return None
-        if in_part and "slot" not in events[found.text].model_fields:
+        parts = self.kinds[kind].parts
+        if in_part and parts is not None and parts.name not in events[found.text].model_fields:
             self.complain(found, f"the event {found.text!r} names no part")
         return found.text
 

@@ -126,6 +126,7 @@ class Plan:
     silent: tuple[BoundRule, ...] = ()
     title_zh: str = "驿站网关"
     title_en: str = "Station box"
+    part_name: str = "part"
     variables: frozenset[str] = frozenset()
 
 
@@ -138,6 +139,7 @@ def plan_for(kind: str, rulebook: Rulebook) -> Plan | None:
     plan = Plan()
     if known is not None:
         plan.title_zh, plan.title_en = known.title_zh, known.title_en
+        plan.part_name = known.parts.name if known.parts is not None else plan.part_name
         plan.variables = frozenset(known.variables(True))
     for rule in rules:
         bound = BoundRule(rule, tuple(_find(name, rule, known) for name in sorted(rule.reads)))

@@ -136,6 +136,7 @@ KIND = Kind(
     derived=(
         TurnsTo("cycles_6h", "leaf", "open", 6 * 3600),
         TurnsTo("cycles_12h", "leaf", "open", 12 * 3600),
+        TurnsTo("unlocks_5m", "bolt", "unlocked", 300),
     ),
     exports=(_own("bolt"), _own("leaf"), _own("mode"), _cycles("cycles_6h"), _cycles("cycles_12h")),
     period_s=60,

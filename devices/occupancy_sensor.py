@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from devices.derived import MinutesUnchanged
+from devices.derived import HeldMedian, MinutesUnchanged
 from devices.kind import ColumnType, Export, Kind
 from devices.message import Event, Telemetry, metric
 from devices.state import DeviceState
@@ -73,6 +73,7 @@ KIND = Kind(
     derived=(
         MinutesUnchanged("unchanged_min", "count_raw"),
         MinutesUnchanged("presence_min", "presence"),
+        HeldMedian("count_median", "count_raw", over_s=300),
     ),
     exports=(
         Export(role="occupancy", name="people", type="int", read=_count, fresh_s=FRESH_S),
@@ -80,6 +81,7 @@ KIND = Kind(
         _read("presence", "presence", "bool"),
         _read("unchanged_min", "count_raw", "int"),
         _read("presence_min", "presence", "int"),
+        _read("count_median", "count_raw", "float"),
     ),
     period_s=30,
 )

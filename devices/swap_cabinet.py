@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from devices.derived import RisePerMinute
+from devices.derived import DropPct, MinutesUnchanged, RisePerMinute
 from devices.kind import Command, Export, Kind, Parts
 from devices.message import Event, Part, Telemetry, metric
 from devices.state import SELF, DeviceState
@@ -27,12 +27,28 @@ class Slot(Part):
     enabled: bool | None = metric("the slot may be used", fresh_s=FRESH_S)
     door: Literal["open", "closed"] | None = metric("door of the slot", fresh_s=FRESH_S)
     charger_on: bool | None = metric("the charger feeds the battery", fresh_s=FRESH_S)
-    temp_c: float | None = metric("battery temperature", unit="°C", low=-40, high=1200, fresh_s=FRESH_S)
+    temp_c: float | None = metric(
+        "battery temperature; null without a battery", unit="°C", low=-40, high=1200, fresh_s=FRESH_S
+    )
     soc_pct: float | None = metric("charge of the battery", unit="%", low=0, high=100, fresh_s=FRESH_S)
     soh_pct: float | None = metric("health of the battery", unit="%", low=0, high=100, fresh_s=86_400)
     pack_v: float | None = metric("voltage of the battery", unit="V", low=0, high=100, fresh_s=FRESH_S)
     pack_a: float | None = metric("current into the battery", unit="A", low=-60, high=60, fresh_s=FRESH_S)
     battery: str | None = metric("serial number of the battery", fresh_s=FRESH_S)
+    bms: (
+        Literal["ok", "over_voltage", "under_voltage", "over_current", "short", "hot", "cold", "cells", "fault"]
+        | None
+    ) = metric("what the battery's own protection says", fresh_s=600)
+    cell_delta_mv: float | None = metric(
+        "difference between its highest and lowest cell", unit="mV", low=0, high=5000, fresh_s=3600
+    )
+    cycles: int | None = metric(
+        "charges of the battery so far", unit="charges", low=0, high=100_000, fresh_s=86_400
+    )
+    charger_temp_c: float | None = metric(
+        "temperature of the charger", unit="°C", low=-40, high=300, fresh_s=600
+    )
+    extinguisher: Literal["idle", "fired"] | None = metric("the slot's own extinguisher", fresh_s=600)
 
 
 class CabinetTelemetry(Telemetry):
@@ -46,6 +62,7 @@ class CabinetTelemetry(Telemetry):
     smoke: bool | None = metric("smoke in the cabinet", fresh_s=FRESH_S)
     mains_ok: bool | None = metric("mains present", fresh_s=FRESH_S)
     flooded: bool | None = metric("water in the cabinet", fresh_s=FRESH_S)
+    estop: bool | None = metric("emergency stop pressed", fresh_s=600)
     service_door: Literal["open", "closed"] | None = metric("door for service", fresh_s=FRESH_S)
     cabinet_temp_c: float | None = metric("air in the cabinet", unit="°C", low=-40, high=200, fresh_s=FRESH_S)
     power_w: float | None = metric("power drawn", unit="W", low=0, high=50_000, fresh_s=FRESH_S)
@@ -76,6 +93,15 @@ class Smoke(Event):
     sets: ClassVar[dict[str, Value]] = {"smoke": True}
     safety: ClassVar[bool] = True
     type: Literal["smoke"]
+
+
+class ExtinguisherFired(Event):
+    """The extinguisher of a slot has gone off."""
+
+    sets: ClassVar[dict[str, Value]] = {"extinguisher": "fired"}
+    safety: ClassVar[bool] = True
+    type: Literal["extinguisher_fired"]
+    slot: int = Field(ge=1, le=48)
 
 
 class Swapped(Event):
@@ -136,7 +162,13 @@ KIND = Kind(
     title_zh="换电柜",
     title_en="Battery-swap cabinet",
     telemetry=CabinetTelemetry,
-    events={"overheat": Overheat, "runaway": Runaway, "smoke": Smoke, "swapped": Swapped},
+    events={
+        "overheat": Overheat,
+        "runaway": Runaway,
+        "smoke": Smoke,
+        "extinguisher_fired": ExtinguisherFired,
+        "swapped": Swapped,
+    },
     commands={
         "stop_charge": Command(
             name="stop_charge", args={"slot": (1, 48)}, part_arg="slot", holds=_charger_off
@@ -150,7 +182,11 @@ KIND = Kind(
         name="slot",
         field="slots",
         model=Slot,
-        derived=(RisePerMinute("rise_c_per_min", "temp_c", over_s=120),),
+        derived=(
+            RisePerMinute("rise_c_per_min", "temp_c", over_s=120),
+            DropPct("drop_pct", "pack_v", over_s=120),
+            MinutesUnchanged("state_min", "state"),
+        ),
     ),
     exports=(
         Export(role="cabinet", name="full_batteries", type="int", read=_full_batteries, fresh_s=FRESH_S),

@@ -47,6 +47,17 @@ class Point(NamedTuple):
     value: Value
 
 
+class Reading(NamedTuple):
+    """What is kept of a telemetry message: only fields that had a value."""
+
+    at_ms: int
+    received_ms: int
+    boot: str
+    seq: int
+    fields: Mapping[str, Value]
+    parts: Mapping[int, Mapping[str, Value]]
+
+
 class Series(Protocol):
     """Where readings are kept."""
 
@@ -66,6 +77,16 @@ class Series(Protocol):
         aggregate: Aggregate,
     ) -> list[Point]:
         """One metric over time, in order; where nothing was reported there is no point."""
+        ...
+
+    def readings(self, connection: Connection, device: DeviceId, from_ms: int, to_ms: int) -> list[Reading]:
+        """The messages of a device from `from_ms` up to, not including, `to_ms`, in order of time."""
+        ...
+
+    def first_ms(
+        self, connection: Connection, device: DeviceId, part: int = 0, from_ms: int = 0
+    ) -> int | None:
+        """When the oldest row of a device or part counts that is not before `from_ms`; None without any."""
         ...
 
     def prune(self, connection: Connection, before_ms: int, after: str = "", devices: int = 50) -> str | None:
@@ -179,6 +200,42 @@ class SqlSeries:
         asked = sa.select(begins, reckoned).where(*here).group_by(begins).order_by(begins)
         return [Point(*row) for row in connection.execute(asked)]
 
+    def readings(self, connection: Connection, device: DeviceId, from_ms: int, to_ms: int) -> list[Reading]:
+        """The messages of a device in order of time; NotFound for a kind that does not exist."""
+        tables = series_tables().get(device.kind)
+        if tables is None:
+            raise NotFound(f"There is no kind {device.kind[:40]!r}.")
+        parts: dict[tuple[int, int, str], dict[int, dict[str, Value]]] = {}
+        names = tuple(tables.kind.part_metrics)
+        if tables.part is not None:
+            wanted = _rows_of(tables.part, ("part", "at_ms", "seq", "boot", *names), device, from_ms, to_ms)
+            # Named one by one, so that the tree is entered at the time in question in each of them.
+            wanted = wanted.where(tables.part.c.part.in_(_parts_of(connection, tables.part, device)))
+            for part, at_ms, seq, boot, *values in connection.execute(wanted):
+                parts.setdefault((at_ms, seq, boot), {})[part] = _told(names, values)
+        names = tuple(tables.kind.metrics)
+        rows = connection.execute(
+            _rows_of(tables.own, ("at_ms", "received_ms", "boot", "seq", *names), device, from_ms, to_ms)
+        )
+        return [
+            Reading(at_ms, received_ms, boot, seq, _told(names, values), parts.get((at_ms, seq, boot), {}))
+            for at_ms, received_ms, boot, seq, *values in rows
+        ]
+
+    def first_ms(
+        self, connection: Connection, device: DeviceId, part: int = 0, from_ms: int = 0
+    ) -> int | None:
+        """When the oldest row counts that is not before `from_ms`: one look into the tree."""
+        tables = series_tables().get(device.kind)
+        table = None if tables is None else tables.part if part else tables.own
+        if table is None:
+            return None
+        here = [table.c.station == device.station, table.c.n == device.n, table.c.at_ms >= from_ms]
+        if part:
+            here.append(table.c.part == part)
+        found: int | None = connection.scalar(sa.select(sa.func.min(table.c.at_ms)).where(*here))
+        return found
+
     def prune(self, connection: Connection, before_ms: int, after: str = "", devices: int = 50) -> str | None:
         """Delete rows before this time, of `devices` devices or parts and at most six hours of each."""
         tables = [t for kind in series_tables().values() for t in (kind.own, kind.part) if t is not None]
@@ -194,6 +251,27 @@ class SqlSeries:
             if not _prune_some(connection, tables[at], series, before_ms):
                 place = series
         return "/".join([tables[at].name, *place])
+
+
+def _rows_of(
+    table: Table, names: Sequence[str], device: DeviceId, from_ms: int, to_ms: int
+) -> sa.Select[tuple[Any, ...]]:
+    at_ms = table.c.at_ms
+    here = (table.c.station == device.station, table.c.n == device.n, at_ms >= from_ms, at_ms < to_ms)
+    return sa.select(*(table.c[name] for name in names)).where(*here).order_by(at_ms, table.c.seq)
+
+
+def _parts_of(connection: Connection, table: Table, device: DeviceId) -> list[int]:
+    found: list[int] = []
+    here = (table.c.station == device.station, table.c.n == device.n)
+    next_part = sa.select(sa.func.min(table.c.part)).where(*here, table.c.part > sa.bindparam("after"))
+    while (part := connection.scalar(next_part, {"after": found[-1] if found else -1})) is not None:
+        found.append(part)
+    return found
+
+
+def _told(names: Sequence[str], values: Sequence[Value]) -> dict[str, Value]:
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
 def _column(kind: str, metric: str, part: int) -> tuple[Table, sa.Column[Any], str]:

@@ -164,6 +164,25 @@ def test_every_kind_can_be_written_and_read_back(db: Database, kind: str) -> Non
             assert found == [(0, examples[metric.type])], metric.name
 
 
+def test_messages_come_back_whole_and_in_order_of_time(db: Database) -> None:
+    _append(
+        db,
+        reading(CABINET, 2, NOON_MS + 5, parts={3: {"temp_c": 61.0}}),
+        reading(CABINET, 1, NOON_MS, parts={1: {"temp_c": 20.0}, 3: {"state": "full"}}, smoke=False),
+        reading(CABINET, 3, NOON_MS + 9, smoke=True),
+    )
+    with db.read() as connection:
+        found = SERIES.readings(connection, CABINET, NOON_MS, NOON_MS + 9)
+        assert SERIES.first_ms(connection, CABINET) == NOON_MS
+        assert SERIES.first_ms(connection, CABINET, 0, NOON_MS + 1) == NOON_MS + 5
+        assert SERIES.first_ms(connection, CABINET, 1, NOON_MS + 1) is None
+        assert SERIES.first_ms(connection, LOCK) is None
+    assert [(one.at_ms - NOON_MS, one.seq, one.fields, one.parts) for one in found] == [
+        (0, 1, {"smoke": False}, {1: {"temp_c": 20.0}, 3: {"state": "full"}}),
+        (5, 2, {}, {3: {"temp_c": 61.0}}),
+    ]
+
+
 def test_old_readings_go_and_young_ones_stay(db: Database) -> None:
     day_ms = 24 * 60 * MINUTE_MS
     for station in ("331002-0001", "331002-0002", "331003-0001"):

@@ -13,11 +13,12 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import device_sim
 from device_sim.fault_kind import FaultKind, UnknownFault
+from device_sim.pace import FULL_REPORT_MS as FULL_REPORT_MS  # new behaviours look for it here
+from device_sim.pace import OWN_PACE, Pace
 from device_sim.room import Place
 from devices.registry import kinds
 
 NEVER_MS = 2**62
-FULL_REPORT_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,13 @@ Arguments = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a device gets at its start: a random generator of its own, the time, and its place."""
+    """What a device gets at its start: a random generator of its own, the time, its place, its pace."""
 
     rng: random.Random
     now_ms: int
     place: Place
     size: Mapping[str, int] = field(default_factory=dict)
+    pace: Pace = OWN_PACE
 
 
 class Behaviour(Protocol):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from device_sim.behaviour import Finished, Start, behaviour_of
 from device_sim.command_desk import CommandDesk
+from device_sim.pace import OWN_PACE, Pace
 from device_sim.room import Place
 from device_sim.station_plan import DevicePlan
 from domain.ids import DeviceId
@@ -40,9 +41,9 @@ class Device:
         self._late = False
         self._frozen: list[bytes] = []
 
-    def begin(self, rng: random.Random, steady_ms: int, place: Place) -> None:
+    def begin(self, rng: random.Random, steady_ms: int, place: Place, pace: Pace = OWN_PACE) -> None:
         """Switch it on."""
-        self.behaviour.begin(Start(rng, steady_ms, place, self._plan.size))
+        self.behaviour.begin(Start(rng, steady_ms, place, self._plan.size, pace))
 
     def tick(self, steady_ms: int) -> list[Spoken]:
         """What it has to say now."""

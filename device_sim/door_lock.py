@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
-from device_sim.behaviour import FULL_REPORT_MS, NEVER_MS, Arguments, Finished, Outcome, Say, Start, Word
+from device_sim.behaviour import NEVER_MS, Arguments, Finished, Outcome, Say, Start, Word
 from device_sim.fault_kind import Argument, FaultKind
 from device_sim.reporter import Reporter
 from devices.registry import kind_of
@@ -46,8 +46,9 @@ class DoorLock:
         self._unlocking: list[tuple[str, str | None, int]] = []
         self._going_in = self._going_out = 0
         self._reporter = Reporter(KIND.metrics, always=("bolt", "leaf"))
-        self._beat_ms = start.now_ms + self._rng.randrange(BEAT_MS)
-        self._full_ms = start.now_ms + FULL_REPORT_MS
+        self._beat_every_ms, self._full_every_ms = start.pace.beat_ms(BEAT_MS), start.pace.full_ms
+        self._beat_ms = start.now_ms + self._rng.randrange(self._beat_every_ms)
+        self._full_ms = start.now_ms + self._full_every_ms
         self._words: list[Word] = []
 
     def next_ms(self) -> int:
@@ -252,7 +253,7 @@ class DoorLock:
         values = self._values()
         if now_ms >= self._full_ms:
             fields = self._reporter.all(values, now_ms)
-            self._full_ms = now_ms + FULL_REPORT_MS
+            self._full_ms = now_ms + self._full_every_ms
         elif now_ms >= self._beat_ms:
             fields = self._reporter.beat(values, now_ms)
         else:
@@ -260,7 +261,7 @@ class DoorLock:
                 del values["bolt"]  # over in a moment, and an event says how
             fields = self._reporter.changed(values, now_ms)
         if now_ms >= self._beat_ms:
-            self._beat_ms = now_ms + BEAT_MS
+            self._beat_ms = now_ms + self._beat_every_ms
         if fields:
             self._words.append(Say("telemetry", fields))
 

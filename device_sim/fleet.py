@@ -17,8 +17,10 @@ from device_sim.edge_box import BoxSettings
 from device_sim.fault_kind import UnknownFault
 from device_sim.faults import DEVICE_FAULTS, STATION_FAULTS
 from device_sim.line import Line, LineEvents
+from device_sim.pace import OWN_PACE, Pace
 from device_sim.station import Station, StationParts
 from device_sim.station_plan import StationPlan
+from device_sim.weather import USUAL, Weather
 from device_sim.world import World
 from domain.clock import Clock
 from signing.keys import VerifyKey
@@ -28,7 +30,7 @@ logger = logging.getLogger(__name__)
 LONGEST_WAIT_S = 0.5
 AFTER_ERROR_S = 5.0
 CONNECTS_PER_S = 200
-"""How fast a fleet connects at its start."""
+"""How fast a fleet connects at its start, unless told otherwise."""
 
 OpenLine = Callable[[StationPlan, LineEvents], Line]
 Work = Callable[[int, float], None]
@@ -57,20 +59,25 @@ class Fleet:
         seed: int = 1,
         hour_shift: int = 0,
         box: BoxSettings | None = None,
+        pace: Pace = OWN_PACE,
+        weather: Weather = USUAL,
+        connects_per_s: float = CONNECTS_PER_S,
         boot: Callable[[], str] = new_boot,
         nonce: Callable[[], bytes] = new_nonce,
     ) -> None:
         parts = StationParts(
-            world=World(hour_shift),
+            world=World(hour_shift, weather=weather),
             verify_keys=verify_keys,
             boot=boot,
             nonce=nonce,
             seed=seed,
             box=box or BoxSettings(),
+            pace=pace,
         )
         self.stations = {plan.id: Station(plan, parts) for plan in plans if plan.devices}
         self._clock = clock
         self._seed = seed
+        self._connects_per_s = connects_per_s
         self._open_line = open_line
         self._lock = threading.RLock()
         self._inbox: deque[tuple[Station, Work]] = deque()
@@ -95,7 +102,7 @@ class Fleet:
                 station.line = self._open_line(station.plan, _Ear(self, station))
                 station.begin(now_ms, monotonic_s)
                 self._schedule(station)
-                station.line.start(spread.uniform(0, len(self.stations) / CONNECTS_PER_S))
+                station.line.start(spread.uniform(0, len(self.stations) / self._connects_per_s))
         logger.info("The simulator plays %d stations.", len(self.stations), extra={"action": "sim_started"})
 
     def stop(self, timeout_s: float = 5.0) -> None:

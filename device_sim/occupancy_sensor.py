@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from device_sim.behaviour import FULL_REPORT_MS, Arguments, Outcome, Say, Start, Word
+from device_sim.behaviour import Arguments, Outcome, Say, Start, Word
 from device_sim.fault_kind import Argument, FaultKind
 from device_sim.reporter import Reporter
 from device_sim.world import DAY_MS
@@ -40,8 +40,9 @@ class OccupancySensor:
         self._seen = (self._room.in_total, self._room.out_total)
         self._stuck_values: dict[str, Value] | None = None
         self._reporter = Reporter(KIND.metrics, always=("count_raw", "presence"))
-        self._beat_ms = start.now_ms + start.rng.randrange(BEAT_MS)
-        self._full_ms = start.now_ms + FULL_REPORT_MS
+        self._beat_every_ms, self._full_every_ms = start.pace.beat_ms(BEAT_MS), start.pace.full_ms
+        self._beat_ms = start.now_ms + start.rng.randrange(self._beat_every_ms)
+        self._full_ms = start.now_ms + self._full_every_ms
         self._reset_day = -1
 
     def next_ms(self) -> int:
@@ -68,13 +69,13 @@ class OccupancySensor:
         values = self._stuck_values or self._values()
         if now_ms >= self._full_ms:
             fields = self._reporter.all(values, now_ms)
-            self._full_ms = now_ms + FULL_REPORT_MS
+            self._full_ms = now_ms + self._full_every_ms
         elif now_ms >= self._beat_ms:
             fields = self._reporter.beat(values, now_ms)
         else:
             fields = self._reporter.changed(values, now_ms)
         if now_ms >= self._beat_ms:
-            self._beat_ms = now_ms + BEAT_MS
+            self._beat_ms = now_ms + self._beat_every_ms
         if fields:
             words.append(Say("telemetry", fields))
         return [] if "silent" in self._faults else words

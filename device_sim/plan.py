@@ -6,7 +6,9 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, TypeVar
 
+from device_sim.behaviour import behaviours
 from device_sim.places import BASIC, BENCH, MORE_NAMES, MORE_ROADS, SMART, SPOTS, Grade, Spot
 from device_sim.station_plan import DevicePlan, StationPlan
 
@@ -18,21 +20,46 @@ NEAREST_KM, FARTHEST_KM = 0.5, 4.0
 KM_PER_DEGREE = 111.32
 UNION_PHONE = "12351"
 """The trade unions' service number, the same everywhere in China."""
+SHARES: Mapping[Grade, float] = {BASIC: 0.75, BENCH: 0.10, SMART: 0.15}
+CABINET_SHARE = 0.2
+"""How many of the smart stations have a swap cabinet."""
+CROWDED_SHARE, CROWDED = 0.01, (200.0, 500.0)
+"""A few smart stations lie in malls and see hundreds a day."""
+CABINET = "swap_cabinet"
+LABELS: Mapping[str, tuple[str, str]] = {
+    "door_lock": ("大门", "Front door"),
+    "occupancy_sensor": ("休息室", "Room"),
+    CABINET: ("门外换电柜", "Cabinet outside"),
+}
+
+Name = TypeVar("Name", bound=str)
+Equipment = Literal["all", "by_class"]
+"""`all`: every made-up station has devices. `by_class`: the basic ones have hours only, as most have."""
+
+
+def smart_stations(
+    divisions: Iterable[Mapping[str, str]], count: int = 1_800, seed: int = 1
+) -> list[StationPlan]:
+    """The first `count` stations without staff of a province that is large enough to have so many."""
+    province = plan_stations(divisions, max(len(SPOTS), math.ceil(count / SHARES[SMART])), seed)
+    smart = [plan for plan in province if plan.grade == SMART and plan.devices]
+    return smart[:count]
 
 
 def plan_stations(
-    divisions: Iterable[Mapping[str, str]], count: int = 40, seed: int = 1
+    divisions: Iterable[Mapping[str, str]], count: int = 40, seed: int = 1, equipment: Equipment = "all"
 ) -> list[StationPlan]:
     """The first `count` stations.
 
     `divisions` are rows with code, name, city, lat_wgs84, lon_wgs84, stations_of_12000. The first forty
-    stations are written down in places.py; more are made up, spread over the counties by size.
+    stations are written down in places.py; more are made up, spread over the counties by size and over
+    the grades by their shares: 12,000 are exactly as many in each county as the rows say.
     Raises ValueError when a station's county is not among the rows.
     """
     rows = {row["code"]: row for row in divisions}
     spots: list[Spot] = list(SPOTS[:count])
     if count > len(spots):
-        spots += _more(list(rows.values()), count - len(spots), random.Random(f"{seed}/more"))
+        spots += _more(list(rows.values()), count, random.Random(f"{seed}/more"), equipment)
     serial: Counter[str] = Counter()
     plans = []
     for spot in spots:
@@ -49,7 +76,6 @@ def _plan(spot: Spot, serial: int, row: Mapping[str, str], seed: int) -> Station
     rng = random.Random(f"{seed}/plan/{id_}")
     lat, lon = _scatter(float(row["lat_wgs84"]), float(row["lon_wgs84"]), rng)
     house = rng.randint(1, 680)
-    mean, sigma = VISITS[spot.grade]
     return StationPlan(
         id=id_,
         adcode=spot.adcode,
@@ -67,23 +93,30 @@ def _plan(spot: Spot, serial: int, row: Mapping[str, str], seed: int) -> Station
         lon=lon,
         phone=UNION_PHONE,
         devices=_devices(spot),
-        visits_per_day=min(500.0, max(1.0, round(mean * rng.lognormvariate(-sigma * sigma / 2, sigma), 1))),
+        visits_per_day=_visits(spot.grade, rng),
         swaps_per_day=min(80.0, round(25 * rng.lognormvariate(-0.18, 0.6), 1)),
     )
 
 
+def _visits(grade: Grade, rng: random.Random) -> float:
+    mean, sigma = VISITS[grade]
+    visits = mean * rng.lognormvariate(-sigma * sigma / 2, sigma)
+    if grade == SMART and rng.random() < CROWDED_SHARE:
+        visits = rng.uniform(*CROWDED)
+    return min(500.0, max(1.0, round(visits, 1)))
+
+
 def _devices(spot: Spot) -> tuple[DevicePlan, ...]:
+    """One device of every kind that can be played; a cabinet only where there is one."""
     if not spot.equipped:
         return ()
-    devices = [
-        DevicePlan(kind="door_lock", label="大门", label_en="Front door"),
-        DevicePlan(kind="occupancy_sensor", label="休息室", label_en="Room"),
-    ]
-    if spot.slots:
-        size = {"slots": spot.slots}
-        devices.append(
-            DevicePlan(kind="swap_cabinet", label="门外换电柜", label_en="Cabinet outside", size=size)
-        )
+    devices = []
+    for kind in sorted(behaviours(), key=lambda kind: (kind == CABINET, kind)):
+        if kind == CABINET and not spot.slots:
+            continue
+        label, label_en = LABELS.get(kind, (None, None))
+        size = {"slots": spot.slots} if kind == CABINET else {}
+        devices.append(DevicePlan(kind=kind, label=label, label_en=label_en, size=size))
     return tuple(devices)
 
 
@@ -96,20 +129,42 @@ def _scatter(lat: float, lon: float, rng: random.Random) -> tuple[float, float]:
     return round(lat + north, 6), round(lon + east, 6)
 
 
-def _more(rows: Sequence[Mapping[str, str]], count: int, rng: random.Random) -> list[Spot]:
-    """Made-up stations, in the proportions of the province; a smart one in five has a cabinet."""
-    weights = [float(row["stations_of_12000"]) for row in rows]
+def shares(weights: Mapping[Name, float], count: int) -> dict[Name, int]:
+    """`count` in whole numbers by weight; what is left over goes to the largest remainders."""
+    whole = sum(weights.values())
+    exact = {name: weight * count / whole for name, weight in weights.items()}
+    given = {name: int(value) for name, value in exact.items()}
+    left = count - sum(given.values())
+    for name in sorted(exact, key=lambda name: (given[name] - exact[name], name))[:left]:
+        given[name] += 1
+    return given
+
+
+def _more(
+    rows: Sequence[Mapping[str, str]], count: int, rng: random.Random, equipment: Equipment
+) -> list[Spot]:
+    """Made-up stations, which together with those written down keep the proportions of the province."""
+    there = Counter(spot.adcode for spot in SPOTS)
+    wanted = shares({row["code"]: float(row["stations_of_12000"]) for row in rows}, count)
+    codes = [code for code, n in wanted.items() for _ in range(n - there[code])]
+    rng.shuffle(codes)
+    codes = codes[: count - len(SPOTS)]
+    grades_there = Counter(spot.grade for spot in SPOTS)
+    grades = [grade for grade, n in shares(SHARES, count).items() for _ in range(n - grades_there[grade])]
+    rng.shuffle(grades)
+    by_code = {row["code"]: row for row in rows}
     taken: Counter[str] = Counter()
     spots = []
-    for row in rng.choices(rows, weights, k=count):
+    for code, grade in zip(codes, grades, strict=False):
+        row = by_code[code]
         place, place_en = rng.choice(MORE_NAMES)
         road, road_en = rng.choice(MORE_ROADS)
         name = f"{row['name']}{road}{place}驿站"
         taken[name] += 1
         if taken[name] > 1:
             name = f"{name}（{taken[name]}）"
-        grade = rng.choices((BASIC, BENCH, SMART), (75, 10, 15))[0]
-        slots = rng.choice((10, 12)) if grade == SMART and rng.random() < 0.2 else 0
+        slots = rng.choice((10, 12)) if grade == SMART and rng.random() < CABINET_SHARE else 0
         english = f"{row['code']} {road_en} {place_en} {taken[name.split('（')[0]]}"
-        spots.append(Spot(row["code"], name, english, road, road_en, grade, grade != BASIC, slots))
+        equipped = grade != BASIC or equipment == "all"
+        spots.append(Spot(code, name, english, road, road_en, grade, equipped, slots))
     return spots

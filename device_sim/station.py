@@ -16,6 +16,7 @@ from device_sim.fault_kind import FaultKind, UnknownFault, check_arguments
 from device_sim.faults import DEVICE_FAULTS, STATION_FAULTS
 from device_sim.line import Line
 from device_sim.mischief import Mischief
+from device_sim.pace import OWN_PACE, Pace
 from device_sim.room import Place, Room, open_span
 from device_sim.station_plan import StationPlan
 from device_sim.world import World
@@ -41,6 +42,7 @@ class StationParts:
     nonce: Callable[[], bytes]
     seed: int = 1
     box: BoxSettings = field(default_factory=BoxSettings)
+    pace: Pace = OWN_PACE
 
 
 class Station:
@@ -91,7 +93,7 @@ class Station:
         room.begin(now_ms)
         place = Place(self._parts.world, room, plan.swaps_per_day)
         for name, device in self.devices.items():
-            device.begin(self._rng(name), now_ms, place)
+            device.begin(self._rng(name), now_ms, place, self._parts.pace)
         self.tick(now_ms, monotonic_s)
 
     def tick(self, now_ms: int, monotonic_s: float) -> None:

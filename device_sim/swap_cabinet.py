@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from device_sim.battery_slot import RUNAWAY_DEAF_C, RUNAWAY_SMOKE_C, BatterySlot
-from device_sim.behaviour import FULL_REPORT_MS, Arguments, Outcome, Say, Start, Word
+from device_sim.behaviour import Arguments, Outcome, Say, Start, Word
 from device_sim.fault_kind import Argument, FaultKind, UnknownFault
 from device_sim.reporter import Reporter
 from devices.registry import kind_of
@@ -61,8 +61,9 @@ class SwapCabinet:
         self._own = Reporter(KIND.metrics, always=("status",))
         self._parts = {n: Reporter(KIND.part_metrics, always=("temp_c",)) for n in self._slots}
         self._passed_ms = start.now_ms
-        self._beat_ms = start.now_ms + rng.randrange(BEAT_MS)
-        self._full_ms = start.now_ms + FULL_REPORT_MS
+        self._beat_every_ms, self._full_every_ms = start.pace.beat_ms(BEAT_MS), start.pace.full_ms
+        self._beat_ms = start.now_ms + rng.randrange(self._beat_every_ms)
+        self._full_ms = start.now_ms + self._full_every_ms
         self._now_changed = False
         self._words: list[Word] = []
 
@@ -263,7 +264,7 @@ class SwapCabinet:
     def _report(self, now_ms: int) -> None:
         if now_ms >= self._full_ms:
             take = Reporter.all
-            self._full_ms = now_ms + FULL_REPORT_MS
+            self._full_ms = now_ms + self._full_every_ms
         elif now_ms >= self._beat_ms:
             take = Reporter.beat
         elif self._now_changed:
@@ -273,7 +274,7 @@ class SwapCabinet:
         self._now_changed = False
         if now_ms >= self._beat_ms:
             hot = any(slot.hot for slot in self._slots.values())
-            self._beat_ms = now_ms + (HOT_BEAT_MS if hot else BEAT_MS)
+            self._beat_ms = now_ms + (HOT_BEAT_MS if hot else self._beat_every_ms)
         own: dict[str, Any] = take(self._own, self._values(), now_ms)
         slots: list[dict[str, Any]] = []
         for n, slot in self._slots.items():

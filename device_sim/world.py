@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from device_sim.weather import USUAL, Weather
+
 RatePerHour = Callable[[int], float]
 
 HOUR_MS = 3_600_000
@@ -53,6 +55,7 @@ class World:
 
     hour_shift: int = 0
     mix: Mapping[str, float] = field(default_factory=lambda: MIX)
+    weather: Weather = USUAL
 
     def moment(self, now_ms: int) -> Moment:
         """What the curve takes `now_ms` for; China has one time and no summer time."""
@@ -69,7 +72,8 @@ class World:
     def visits_per_hour(self, now_ms: int, per_day: float) -> float:
         """How many people come to a station that sees `per_day` on an ordinary day."""
         moment = self.moment(now_ms)
-        return per_day * VISIT_SEASON[moment.month - 1] * sum(self._weights(moment).values()) / 1000
+        season = VISIT_SEASON[moment.month - 1] * self.weather.visits
+        return per_day * season * sum(self._weights(moment).values()) / 1000
 
     def swaps_per_hour(self, now_ms: int, per_day: float) -> float:
         """How many riders come to a cabinet that does `per_day` swaps on an ordinary day."""
@@ -77,15 +81,14 @@ class World:
         return per_day * SWAP_SEASON[moment.month - 1] * SWAPS[int(moment.hour)] / 1000
 
     def outside_c(self, now_ms: int) -> float:
-        """Air temperature: the month's mean, 4 °C more at 15 h and less at 3 h."""
+        """Air temperature: the month's mean, 4 °C more at 15 h and less at 3 h, if no weather is given."""
         moment = self.moment(now_ms)
-        from_peak_h = min(abs(moment.hour - 15), 24 - abs(moment.hour - 15))
-        return OUTSIDE_C[moment.month - 1] + 4 - from_peak_h * 2 / 3
+        return self.weather.outside_c(OUTSIDE_C[moment.month - 1], moment.hour)
 
     def stay_ms(self, now_ms: int, rng: random.Random) -> int:
         """How long somebody who comes now will stay."""
         moment = self.moment(now_ms)
-        stays = HOT_STAYS if moment.month in HOT_MONTHS else STAYS
+        stays = HOT_STAYS if moment.month in HOT_MONTHS or self.weather.hot else STAYS
         _, low, high = rng.choices(stays, [share for share, _, _ in stays])[0]
         night = 1.5 if moment.hour >= 23 or moment.hour < 5 else 1.0
         return int(rng.uniform(low, high) * night * 60_000)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 from devices.kind import Command, Kind, Metric
 from devices.message import Event, Link, Message, Reply
 from devices.registry import kinds
+from runtime import asyncapi_doc
 from runtime.output import say
 from runtime.settings import TREE
 
@@ -54,7 +55,8 @@ def write() -> None:
     for name, text in made.items():
         (SCHEMAS / name).write_text(text, encoding="utf-8")
     PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), section()), encoding="utf-8")
-    say(f"Wrote {len(made)} schemas and the kinds in {PAGE.name}.")
+    asyncapi_doc.PAGE.write_text(asyncapi_doc.text(), encoding="utf-8")
+    say(f"Wrote {len(made)} schemas, {asyncapi_doc.PAGE.name} and the kinds in {PAGE.name}.")
 
 
 def _schema(title: str, model: type[BaseModel]) -> str:

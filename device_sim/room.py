@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+from device_sim.house import House
 from device_sim.world import HOUR_MS, World
 
 _SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
@@ -107,3 +108,4 @@ class Place:
     world: World
     room: Room
     swaps_per_day: float = 25.0
+    house: House = field(default_factory=House)

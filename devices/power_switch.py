@@ -19,12 +19,10 @@ CIRCUITS = (1, 16)
 
 
 class Circuit(Part):
-    """One circuit behind its own breaker. Lock, network and escape lights are fed apart and not among them."""
+    """One circuit behind its own breaker; lock, network and escape lights are fed apart."""
 
     n: int = Field(ge=1, le=16, description="number of the circuit")
-    use: Literal["lights", "ac", "sockets", "water", "other"] | None = metric(
-        "what it feeds", fresh_s=86_400
-    )
+    use: Literal["lights", "ac", "sockets", "water", "other"] | None = metric("what it feeds", fresh_s=86_400)
     on: bool | None = metric("the relay is told to be closed", fresh_s=FRESH_S)
     tripped: bool | None = metric("the breaker has tripped", fresh_s=FRESH_S)
     power_w: float | None = metric("power drawn", unit="W", low=0, high=20_000, fresh_s=FRESH_S)
@@ -38,7 +36,9 @@ class PowerTelemetry(Telemetry):
 
     mains_ok: bool | None = metric("mains present", fresh_s=FRESH_S)
     voltage_v: float | None = metric("voltage", unit="V", low=0, high=500, fresh_s=FRESH_S)
-    power_w: float | None = metric("power drawn by all circuits", unit="W", low=0, high=50_000, fresh_s=FRESH_S)
+    power_w: float | None = metric(
+        "power drawn by all circuits", unit="W", low=0, high=50_000, fresh_s=FRESH_S
+    )
     energy_kwh: float | None = metric("energy drawn so far", unit="kWh", low=0, fresh_s=3600)
     residual_ma: float | None = metric("residual current", unit="mA", low=0, high=3000, fresh_s=FRESH_S)
     lights: bool | None = metric("the lights are on", fresh_s=FRESH_S)

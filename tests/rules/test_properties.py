@@ -237,7 +237,7 @@ rules:
         with pytest.raises(BadRulebook, match="is for a person to give"):
             load_rulebook(text, version=1)
     elif known.args:
-        with pytest.raises(BadRulebook, match="slot is missing"):
+        with pytest.raises(BadRulebook, match="is missing"):
             load_rulebook(text, version=1)
     else:
         assert load_rulebook(text, version=1).rules[0].actions[0].command == command

@@ -1,4 +1,4 @@
-"""A simulated climate sensor: it reads the room's air, and sees smoke, water and the help button on request."""
+"""A simulated climate sensor: it reads the room's air; smoke, water and the help button come on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulated power switch: it meters, switches lights and air conditioning, and never darkens a used room."""
+"""A simulated power switch: meter, lights, air conditioning; it never darkens a room in use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ANY_CIRCUIT = Argument("number of the circuit; without it that of the sockets", 
 
 
 class PowerSwitch:
-    """Its own motion sensor has the last word: nothing goes dark on somebody, and light comes back by itself."""
+    """Its own motion sensor has the last word: nobody is left in the dark, and light comes back by itself."""
 
     FAULTS: ClassVar[Mapping[str, FaultKind]] = {
         "mains_lost": FaultKind("the station has no mains; the switch says so with what it has stored"),

@@ -13,6 +13,10 @@ from devices.message import Event, Part, Telemetry, metric
 from devices.state import SELF, DeviceState
 from domain.facts import Value
 
+Protection = Literal[
+    "ok", "over_voltage", "under_voltage", "over_current", "short", "hot", "cold", "cells", "fault"
+]
+
 FRESH_S = 180
 READY_SOC_PCT = 95
 
@@ -35,10 +39,7 @@ class Slot(Part):
     pack_v: float | None = metric("voltage of the battery", unit="V", low=0, high=100, fresh_s=FRESH_S)
     pack_a: float | None = metric("current into the battery", unit="A", low=-60, high=60, fresh_s=FRESH_S)
     battery: str | None = metric("serial number of the battery", fresh_s=FRESH_S)
-    bms: (
-        Literal["ok", "over_voltage", "under_voltage", "over_current", "short", "hot", "cold", "cells", "fault"]
-        | None
-    ) = metric("what the battery's own protection says", fresh_s=600)
+    bms: Protection | None = metric("what the battery's own protection says", fresh_s=600)
     cell_delta_mv: float | None = metric(
         "difference between its highest and lowest cell", unit="mV", low=0, high=5000, fresh_s=3600
     )

@@ -3,7 +3,8 @@
 What is under way is kept in the device's `watch`: JSON-able entries under `part/code`, replaced and never
 altered. `s` is the stage, `since` when it began to be true, `due` when to look again, `r` that any new
 report makes it worth looking again, `on` whether the condition holds, `acted` whether its actions followed,
-`last` the newest event that told it again.
+`last` the newest event that told it again, `keep` that no change of the rulebook ends it, `by` the alerts
+that held it back.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from devices.state import SELF, DeviceState
 from domain.facts import Value
 from domain.ids import DeviceId
 from rules.alert_text import in_both
 from rules.conditions import Condition, ConditionFailed
-from rules.effects import Ask, Effect, OpenAlert, Reason, ResolveAlert
+from rules.effects import Ask, Basis, Effect, OpenAlert, Reason, ResolveAlert
 from rules.sight import BoundRule, Plan
 
 RETRY_MS = 30_000
@@ -31,6 +32,7 @@ FIRING: Final = "firing"
 CLEARING: Final = "clearing"
 UNSURE: Final = "unsure"
 WAITING: Final = "waiting"
+ARMED: Final = "armed"
 OPEN: Final = (FIRING, CLEARING)
 
 Entry = dict[str, Any]
@@ -83,12 +85,15 @@ class Moment:
         changed: Collection[str] = (),
         late: bool = True,
         at_deadline: bool = False,
-        caught_up: bool = True,
+        floor_ms: int = 0,
     ) -> None:
         """Look at a rule again. `at_deadline`: time itself may prove that a condition held long enough."""
         entry = self.entry(part, bound.rule.code)
+        caught_up = floor_ms < self.now_ms
         if entry is not None and entry["s"] in OPEN:
             self._judge_open(bound, part, entry)
+        elif bound.rule.silent_ms is not None:
+            self._judge_hush(bound, part, entry, at_deadline, floor_ms)
         elif bound.rule.when is not None:
             if at_deadline and not caught_up and entry is not None and not bound.rule.safety:
                 self._put(part, bound, {**entry, "due": self.now_ms + CATCH_UP_MS})
@@ -122,16 +127,39 @@ class Moment:
                 del self.state.watch[f"{part}/{rule.code}"]
             if since_ms is not None and rule.safety and sight.at_ms - since_ms >= rule.for_ms:
                 # By the device's own time it did hold long enough, though we learn of both ends late.
-                self.fire(bound, part, since_ms, sight.facts, act=False)
+                self.fire(bound, part, since_ms, sight.facts, act=False, cause="late")
         else:
             begun_ms = min(sight.at_ms, now_ms) if since_ms is None else since_ms
             held_ms = (now_ms if at_deadline else sight.at_ms) - begun_ms
             if rule.for_ms and (since_ms is None or held_ms < rule.for_ms):
                 self._put(part, bound, {"s": PENDING, "since": begun_ms, "due": begun_ms + rule.for_ms})
-            elif any(code in self.open_codes for code in rule.inhibited_by):
-                self._put(part, bound, {"s": PENDING, "since": begun_ms, "due": now_ms + RETRY_MS})
+            elif by := [code for code in rule.inhibited_by if code in self.open_codes]:
+                self._put(part, bound, {"s": PENDING, "since": begun_ms, "due": now_ms + RETRY_MS, "by": by})
             else:
-                self.fire(bound, part, begun_ms, sight.facts, act=True, on=True)
+                held_by = tuple(entry.get("by", ())) if entry is not None else ()
+                self.fire(bound, part, begun_ms, sight.facts, act=True, on=True, held_by=held_by)
+
+    def _judge_hush(
+        self, bound: BoundRule, part: int, entry: Entry | None, at_deadline: bool, floor_ms: int
+    ) -> None:
+        """A silence after bad news: what was last said counts, however old, until better is said."""
+        rule, now_ms = bound.rule, self.now_ms
+        assert rule.when is not None
+        assert rule.silent_ms is not None
+        last = bound.newer(self.state, part, -1, now_ms)
+        if self.office.holds(rule.code, rule.when, last.facts) is not True:
+            self.state.watch.pop(f"{part}/{rule.code}", None)
+            return
+        # The part was last heard before the device by as much as its facts are older than the newest.
+        newest_ms = max(mark.at_ms for one in self.state.parts.values() for mark in one.marks.values())
+        seen_ms = now_ms if self.state.seen_ms is None else self.state.seen_ms
+        heard_ms = min(now_ms, seen_ms - max(0, newest_ms - last.at_ms))
+        quiet_ms = now_ms - max(heard_ms, floor_ms)
+        if quiet_ms < rule.silent_ms:
+            due_ms = max(heard_ms, floor_ms) + rule.silent_ms
+            self._put(part, bound, {"s": ARMED, "due": due_ms})
+        elif entry is not None and at_deadline:
+            self.fire(bound, part, heard_ms, last.facts, act=True, on=True, cause="silent")
 
     def _judge_open(self, bound: BoundRule, part: int, entry: Entry) -> None:
         rule, now_ms = bound.rule, self.now_ms
@@ -179,13 +207,18 @@ class Moment:
             return
         quiet_since = max(seen_ms, floor_ms)
         reference = self.now_ms if heard_ms is None else heard_ms
-        inhibited = any(code in self.open_codes for code in rule.inhibited_by)
+        inhibited = [code for code in rule.inhibited_by if code in self.open_codes]
         if inhibited or reference - quiet_since < rule.silent_ms:
             if self.now_ms - quiet_since >= rule.silent_ms:
-                self._put(SELF, bound, {"s": WAITING, "seen": seen_ms, "due": self.now_ms + RETRY_MS})
+                waiting: Entry = {"s": WAITING, "seen": seen_ms, "due": self.now_ms + RETRY_MS}
+                self._put(SELF, bound, {**waiting, "by": inhibited} if inhibited else waiting)
             return
         facts: dict[str, Value] = {"min": (self.now_ms - seen_ms) // 60_000}
-        self.fire(bound, SELF, quiet_since + rule.silent_ms, facts, act=True, seen_ms=seen_ms)
+        held_by = tuple(entry.get("by", ())) if entry is not None else ()
+        fired_ms = quiet_since + rule.silent_ms
+        self.fire(
+            bound, SELF, fired_ms, facts, act=True, seen_ms=seen_ms, cause="silent", held_by=held_by
+        )
 
     def heard(self) -> None:
         """The device spoke: its silence is over."""
@@ -208,22 +241,30 @@ class Moment:
         act: bool,
         on: bool = False,
         seen_ms: int | None = None,
+        cause: Literal["when", "event", "silent", "late"] = "when",
+        held_by: tuple[str, ...] = (),
     ) -> None:
         """Open the alert. Without `act` newer facts deny it: people hear of it, nothing is done."""
+        pending = self.entry(part, bound.rule.code)
+        pending_ms = pending["since"] if pending is not None and pending["s"] == PENDING else None
         entry: Entry = {"s": FIRING, "since": happened_ms, "on": on, "acted": act}
+        if bound.rule.safety and bound.rule.latch:
+            entry["keep"] = 1
         if seen_ms is not None:
             entry["seen"] = seen_ms
         elif not on:
             entry["r"] = 1
         self._put(part, bound, entry)
-        self.effects.append(self._alert(bound, part, happened_ms, facts, act=act))
+        basis = Basis(cause, pending_ms, bound.marks(self.state, part, facts), held_by)
+        self.effects.append(self._alert(bound, part, happened_ms, facts, act=act, basis=basis))
         if act:
             self._ask(bound, part)
 
     def again(self, bound: BoundRule, part: int, entry: Entry, facts: Mapping[str, Value]) -> Entry:
         """It is true again while its alert is open: a flap, or what a late event could not ask for."""
         if entry["s"] == CLEARING or not entry["acted"]:
-            self.effects.append(self._alert(bound, part, entry["since"], facts, act=True))
+            basis = Basis(marks=bound.marks(self.state, part, facts))
+            self.effects.append(self._alert(bound, part, entry["since"], facts, act=True, basis=basis))
         self._ask(bound, part)
         kept = _without(entry, "due", "over", "r")
         return self._put(part, bound, {**kept, "s": FIRING, "on": True, "acted": True})
@@ -247,7 +288,14 @@ class Moment:
             self.effects.append(Ask(who, judged, action.command, bound.rule.code, args))
 
     def _alert(
-        self, bound: BoundRule, part: int, happened_ms: int, facts: Mapping[str, Value], *, act: bool
+        self,
+        bound: BoundRule,
+        part: int,
+        happened_ms: int,
+        facts: Mapping[str, Value],
+        *,
+        act: bool,
+        basis: Basis,
     ) -> OpenAlert:
         rule, plan = bound.rule, self.plan
         number = f" {self.device.n}" if self.device.n else ""
@@ -272,9 +320,10 @@ class Moment:
             happened_ms=happened_ms,
             learned_ms=self.now_ms,
             values=dict(facts),
-            rulebook_version=self.office.version,
+            rulebook_version=rule.version or self.office.version,
             text_zh=zh,
             text_en=en,
+            basis=basis,
         )
 
 

@@ -6,11 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from domain.facts import Value
+from domain.facts import Mark, Value
 from domain.ids import DeviceId
 
 Severity = Literal["emergency", "major", "minor", "info"]
 Reason = Literal["cleared", "rule_removed", "reset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Why an alert opened, for whoever asks later.
+
+    `marks` tells of each value where it comes from: (boot_since_ms, seq, at_ms), or None where the rule
+    saw what a device tells of its station. `pending_ms` is since when the condition held, `held_by` the
+    codes of the alerts that kept it back meanwhile, `cause` what opened it.
+    """
+
+    cause: Literal["when", "event", "silent", "late"] = "when"
+    pending_ms: int | None = None
+    marks: Mapping[str, Mark | None] = field(default_factory=dict)
+    held_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,7 @@ class OpenAlert:
     rulebook_version: int
     text_zh: str
     text_en: str
+    basis: Basis = field(default_factory=Basis)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,13 @@ class Rule:
     inhibited_by: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
     cases: tuple[Case, ...] = ()
+    version: int = 0
+    """The rulebook that it stands in, where it was put together with another; 0: the one it was read with."""
+
+    @property
+    def is_silence(self) -> bool:
+        """Hearing from the device ends it; with a `when` it is a silence that follows bad news."""
+        return self.silent_ms is not None and self.when is None
 
     @property
     def reads(self) -> frozenset[str]:

@@ -62,9 +62,13 @@ def read_rule(words: Words, table: Table) -> Rule | None:
 def _check_sense(words: Words, table: Table, rule: Rule) -> None:
     if not (rule.when or rule.event or rule.silent_ms):
         words.complain_of(table, "when", "is missing: a rule needs one of when, event, silent")
-    if rule.silent_ms and _silence_is_mixed(rule):
+    if rule.is_silence and _silence_is_mixed(rule):
         words.complain_of(
             table, "silent", "stands alone: hearing from it is what ends it; only inhibited_by fits"
+        )
+    elif rule.silent_ms and rule.when and (rule.for_ms or rule.event or not rule.latch):
+        words.complain_of(
+            table, "silent", "after a when needs latch: true, and neither for nor event"
         )
     if rule.for_ms and rule.when is None:
         words.complain_of(table, "for", "says how long `when` must hold, and there is no when")

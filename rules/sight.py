@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from devices.kind import Kind
 from devices.state import SELF, DeviceState
-from domain.facts import Value
+from domain.facts import Mark, Value
 from rules.rule import CLOCK_FAULT, STATION, Rule
 
 if TYPE_CHECKING:
@@ -96,6 +96,15 @@ class BoundRule:
                     newest = max(newest, at_ms)
         return Sight(known, min(newest, now_ms) if newest >= 0 else now_ms, stale)
 
+    def marks(self, state: DeviceState, part: int, names: Collection[str]) -> dict[str, Mark | None]:
+        """Where values come from, as far as the device's own facts tell."""
+        found: dict[str, Mark | None] = {}
+        for name, mark_name, _, from_own in self.looks:
+            facts = state.parts.get(SELF if from_own else part)
+            if name in names and facts is not None:
+                found[name] = facts.marks.get(mark_name)
+        return found
+
     def newer(self, state: DeviceState, part: int, than_ms: int, now_ms: int) -> Sight:
         """What was said after a moment, however long ago that is."""
         facts: dict[str, Value] = {}
@@ -152,7 +161,7 @@ def plan_for(kind: str, rulebook: Rulebook) -> Plan | None:
             index[look.name] = (*index.get(look.name, ()), bound)
         if rule.event is not None:
             plan.events[rule.event] = (*plan.events.get(rule.event, ()), bound)
-        if rule.silent_ms is not None:
+        if rule.is_silence:
             plan.silent = (*plan.silent, bound)
     return plan
 

@@ -80,7 +80,7 @@ class Watcher:
             if "r" in entry or entry.get("due", now_ms + 1) <= now_ms:
                 inner, code = _split(key)
                 known = plan.by_code.get(code)
-                if known is not None and known.rule.silent_ms is None:
+                if known is not None and not known.rule.is_silence:
                     hits[inner, code] = known
         for (inner, _), bound in hits.items():
             moment.judge(bound, inner, changed=changed)
@@ -107,6 +107,8 @@ class Watcher:
             rule = bound.rule
             if not rule.safety or rule.when is None or rule.in_part != (part != SELF):
                 continue
+            if rule.silent_ms is not None:
+                continue
             facts = {name: fields[name] for name in rule.when.reads if fields.get(name) is not None}
             if not facts or not self._office.holds(rule.code, rule.when, facts):
                 continue
@@ -114,7 +116,7 @@ class Watcher:
             denied = self._office.holds(rule.code, rule.when, newer.facts) is False
             too_short = denied and newer.at_ms - happened_ms < rule.for_ms
             if not too_short and not moment.is_open(part, rule.code):
-                moment.fire(bound, part, happened_ms, facts, act=not denied)
+                moment.fire(bound, part, happened_ms, facts, act=not denied, cause="late")
         return moment.effects
 
     def event(
@@ -150,7 +152,7 @@ class Watcher:
             entry = moment.entry(at_part, rule.code)
             if entry is None or entry["s"] not in OPEN:
                 on = rule.when is not None and self._office.holds(rule.code, rule.when, seen.facts) is True
-                moment.fire(bound, at_part, happened_ms, values, act=not denied, on=on)
+                moment.fire(bound, at_part, happened_ms, values, act=not denied, on=on, cause="event")
             elif not denied and happened_ms > (entry.get("last") or entry["since"]):
                 moment.again(bound, at_part, {**entry, "last": happened_ms}, values)
         return moment.effects
@@ -207,8 +209,8 @@ class Watcher:
             bound = plan.by_code.get(code)
             if bound is None:
                 state.watch[key] = {name: value for name, value in entry.items() if name != "due"}
-            elif bound.rule.silent_ms is None:
-                moment.judge(bound, part, at_deadline=True, caught_up=floor_ms < now_ms)
+            elif not bound.rule.is_silence:
+                moment.judge(bound, part, at_deadline=True, floor_ms=floor_ms)
         for bound in plan.silent:
             moment.silence(bound, heard_ms, floor_ms)
         return moment.effects
@@ -233,7 +235,10 @@ class Watcher:
         return earliest
 
     def adopt(self, device: DeviceId, state: DeviceState, now_ms: int) -> list[Effect]:
-        """After a change of rulebook: alerts whose rule is gone end, everything else is judged again."""
+        """After a change of rulebook: alerts whose rule is gone end, everything else is judged again.
+
+        What is pending goes on from its own begin, under the new `for`; what a person must end stays.
+        """
         plan = self._plan(device.kind)
         moment = self._moment(plan or Plan(), device, state, now_ms, _NONE)
         for key, entry in list(state.watch.items()):
@@ -241,8 +246,12 @@ class Watcher:
             bound = plan.by_code.get(code) if plan else None
             if bound is None or bound.rule.in_part != (part != SELF):
                 if entry["s"] in OPEN:
+                    if entry.get("keep"):
+                        continue
                     moment.effects.append(ResolveAlert(device, part, code, now_ms, "rule_removed"))
                 del state.watch[key]
+            elif entry["s"] in OPEN and bound.rule.safety and bound.rule.latch:
+                state.watch[key] = {**entry, "keep": 1}
             elif entry["s"] == PENDING:
                 state.watch[key] = {**entry, "due": entry["since"] + bound.rule.for_ms}
             elif entry["s"] in (UNSURE, WAITING):
@@ -261,7 +270,7 @@ class Watcher:
             return []
         moment.resolve(part, code, "reset")
         bound = plan.by_code.get(code) if plan else None
-        if bound is not None:
+        if bound is not None and bound.rule.silent_ms is None:
             moment.judge(bound, part, late=False)
         return moment.effects
 

@@ -129,7 +129,7 @@ def test_the_rule_that_the_mistakes_are_made_in_is_good() -> None:
         ({"x": "inhibited_by: [nobody]"}, "rulebook.yaml:2: too_hot.inhibited_by: there is no rule 'nobody'"),
         ({"x": "inhibited_by: [too_hot]"}, "rulebook.yaml:2: too_hot.inhibited_by: goes round in a circle"),
         ({"x": "latch: true\nclear: temp_c < 50"}, "rulebook.yaml:9: rules.1.clear: does not go with latch"),
-        ({"x": "silent: 5m"}, "rulebook.yaml:8: rules.1.silent: stands alone"),
+        ({"x": "silent: 5m"}, "rulebook.yaml:8: rules.1.silent: after a when needs latch: true"),
         (
             {"when": "event: runaway"},
             "rulebook.yaml:5: rules.1.event: would never end: add when, clear or latch",

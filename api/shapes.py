@@ -112,49 +112,6 @@ class AvailabilityList(Shape):
     items: list[StationAvailability]
 
 
-class Door(Shape):
-    """What the door's page shows; no details of faults."""
-
-    door: str
-    station: Station
-    label: str | None
-    lock: Literal["online", "offline", "unknown"]
-
-
-class Unlocking(Shape):
-    """The request was taken: follow the stream. `joined`: somebody was quicker, it is the same door."""
-
-    command: str
-    state: str
-    stream: str
-    joined: bool
-    access: str
-
-
-class Step(Shape):
-    """A state, and when it was reached."""
-
-    state: str
-    at: Time
-    after_s: float = Field(description="seconds since the request")
-    detail: str | None
-    reason: str | None = None
-    final: bool = False
-
-
-class Command(Shape):
-    """What became of a command. After `final` nothing more will happen."""
-
-    id: str
-    station: str
-    device: str
-    action: str
-    state: str
-    reason: str | None
-    steps: list[Step]
-    final: bool
-
-
 class Acknowledged(Shape):
     """Who takes care of it, since when."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import asdict, dataclass
-from typing import Final, cast
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, cast
 
 from sqlalchemy import Connection
 
 from api.board import view_of
 from api.caller import Caller
 from api.lock import link_of
+from api.nearby import nearby, nearby_json
 from api.problems import Problem
 from api.state import ApiState
 from api.station_json import info_of
@@ -28,6 +29,8 @@ from storage.stations import Station
 OPEN_S: Final = 8
 """For how long the bolt stays out."""
 _BEFORE_THE_HUB: Final = frozenset({"safety", "out_of_service"})
+_ELSEWHERE: Final = frozenset({"out_of_service", "offline", "lock_fault", "hours", "night", "full"})
+"""Reasons for which another station helps."""
 _POLICY: Final = Policy()
 
 _deciding = threading.Lock()
@@ -46,20 +49,20 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The answer is no; `words` are for the person at the door."""
+    """The answer is no; `words` are for the person at the door, `nearby` is where else to go."""
 
     status: int
     code: str
     reason: str
     words: dict[str, str]
+    nearby: dict[str, Any] | None = None
 
     def problem(self) -> Problem:
         """The same as an error answer."""
         detail = f"{self.words['title_en']}. {self.words['line2_en']}".strip()
         headers = {"Retry-After": "3"} if self.status in (429, 503) else None
-        return Problem(
-            self.status, self.code, detail, headers=headers, more={"reason": self.reason, **self.words}
-        )
+        more = {"reason": self.reason, **self.words, "nearby": self.nearby}
+        return Problem(self.status, self.code, detail, headers=headers, more=more)
 
 
 _HUB_DOWN: Final = {
@@ -84,7 +87,7 @@ def unlock(state: ApiState, caller: Caller, code: str, key: str | None, arrived_
     with state.db.write() as conn:
         known = accesses.by_key(conn, caller.actor, key) if key else None
         if known is not None:
-            return _same_answer(conn, known, registry.get_door(conn, code))
+            return _same_answer(state, conn, known, registry.get_door(conn, code))
         door = registry.get_door(conn, code)
         answer = _first_answer(state, conn, caller, door, key, arrived_s)
     if isinstance(answer, Taken) and not answer.joined:
@@ -117,7 +120,7 @@ def _first_answer(
         # The same request came twice at once, and the other one has just been committed.
         known = accesses.by_key(conn, caller.actor, key or "")
         assert known is not None
-        return _same_answer(conn, known, door)
+        return _same_answer(state, conn, known, door)
     if refused is not None:
         return refused
     command, joined = _command(conn, caller, station, lock, access, now_ms - age_ms)
@@ -157,35 +160,48 @@ def _decide(
             wait_s=math.ceil(state.unlocks.wait_s(caller.actor)),
         )
         decision = decide(request, facts, _POLICY, now_ms)
+        elsewhere = None
+        if isinstance(decision, Denied) and decision.reason in _ELSEWHERE:
+            elsewhere = _elsewhere(state, station)
+            if elsewhere is not None:
+                decision = decide(request, _with_nearby(facts, elsewhere), _POLICY, now_ms)
     reasons = () if isinstance(decision, Granted) else decision.reasons
     if isinstance(decision, Denied) and decision.reason in _BEFORE_THE_HUB:
-        return _denied(decision), reasons
+        return _denied(decision, elsewhere), reasons
     worker = shards.worker(conn, state.options.shard)
     if worker is None or now_ms - worker.seen_ms > state.options.hub_silent_ms:
         return Refused(503, "hub_down", "hub_down", _HUB_DOWN), ("hub_down", *reasons)
     if isinstance(decision, Denied):
-        return _denied(decision), reasons
+        return _denied(decision, elsewhere), reasons
     if age_ms > CLAIM_WITHIN_MS:
         return Refused(503, "too_late", "too_late", _TOO_LATE), ("too_late",)
     return None, ()
 
 
-def _denied(no: Denied) -> Refused:
+def _elsewhere(state: ApiState, station: Station) -> dict[str, Any] | None:
+    return nearby_json(state.board, nearby(state.board, station, state.clock.now_ms()))
+
+
+def _with_nearby(facts: AccessFacts, told: dict[str, Any]) -> AccessFacts:
+    return replace(facts, nearby=told["name"], nearby_en=told["name_en"], nearby_m=told["distance_m"])
+
+
+def _denied(no: Denied, elsewhere: dict[str, Any] | None) -> Refused:
     words = {
         "title_zh": no.title_zh,
         "line2_zh": no.line2_zh,
         "title_en": no.title_en,
         "line2_en": no.line2_en,
     }
-    return _refused(no.reason, words)
+    return _refused(no.reason, words, elsewhere)
 
 
-def _refused(reason: str, words: dict[str, str]) -> Refused:
+def _refused(reason: str, words: dict[str, str], elsewhere: dict[str, Any] | None) -> Refused:
     if reason == "offline":
-        return Refused(409, "lock_offline", reason, words)
+        return Refused(409, "lock_offline", reason, words, elsewhere)
     if reason == "rate":
         return Refused(429, "too_fast", reason, words)
-    return Refused(403, reason, reason, words)
+    return Refused(403, reason, reason, words, elsewhere)
 
 
 def _command(
@@ -218,12 +234,12 @@ def _command(
     raise Problem(503, "busy", "The door is busy; try again.", headers={"Retry-After": "1"})
 
 
-def _same_answer(conn: Connection, known: AccessRow, door: Door) -> Taken | Refused:
+def _same_answer(state: ApiState, conn: Connection, known: AccessRow, door: Door) -> Taken | Refused:
     """What the first request with this key was told, in the state in which it is now."""
     if (known.station, known.door_n) != (door.station, door.n):
         raise Problem(422, "key_used", "This Idempotency-Key was used for another door; take a new one.")
     if not known.granted:
-        return _again(known)
+        return _again(state, conn, known)
     command = commands.by_id(conn, known.command_id or "")
     if command is None:
         raise Problem(409, "key_used", "This Idempotency-Key belongs to a request that is forgotten.")
@@ -231,8 +247,11 @@ def _same_answer(conn: Connection, known: AccessRow, door: Door) -> Taken | Refu
     return Taken(known.id, command.id, command.state, joined, command.adcode)
 
 
-def _again(known: AccessRow) -> Refused:
+def _again(state: ApiState, conn: Connection, known: AccessRow) -> Refused:
     ours = {"hub_down": _HUB_DOWN, "too_late": _TOO_LATE}
     if known.reason in ours:
         return Refused(503, known.reason, known.reason, ours[known.reason])
-    return _refused(known.reason, asdict(denied(cast(Reason, known.reason), {}, {})))
+    elsewhere = None
+    if known.reason in _ELSEWHERE:
+        elsewhere = _elsewhere(state, stations.get_station(conn, known.station))
+    return _refused(known.reason, asdict(denied(cast(Reason, known.reason), {}, {})), elsewhere)

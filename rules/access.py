@@ -61,6 +61,8 @@ class AccessFacts:
     capacity: int | None = None
     phone: str | None = None
     nearby: str | None = None
+    nearby_en: str | None = None
+    nearby_m: float | None = None
 
     @staticmethod
     def of(
@@ -72,7 +74,6 @@ class AccessFacts:
         calendar: Calendar | Timetables,
         *,
         phone: str | None = None,
-        nearby: str | None = None,
     ) -> AccessFacts:
         """Gather them. `door` is the short name of the lock (`door_lock/1`), `link` that of its speaker."""
         timetables = calendar if isinstance(calendar, Timetables) else Timetables(calendar)
@@ -97,7 +98,6 @@ class AccessFacts:
             people=now.people.value if now.people else None,
             capacity=info.capacity,
             phone=phone,
-            nearby=nearby,
         )
 
 
@@ -185,10 +185,12 @@ def _words(reason: Reason, request: AccessRequest, facts: AccessFacts, now_ms: i
         "dist": distance,
         "hours": facts.hours_today,
         "night": facts.night_today,
+        "away": "" if facts.nearby_m is None else _metres(facts.nearby_m),
         "n": "" if number is None else str(number),
     }
-    zh = {**common, "reason": facts.out_reason or "", "name": facts.nearby or "", "opens": opens_zh}
-    return denied(reason, zh, {**common, "opens": opens_en})
+    near = facts.nearby or ""
+    zh = {**common, "reason": facts.out_reason or "", "opens": opens_zh, "near": near}
+    return denied(reason, zh, {**common, "opens": opens_en, "near": facts.nearby_en or near})
 
 
 def _opens(at_ms: int | None, now_ms: int) -> tuple[str, str]:

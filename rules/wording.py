@@ -47,7 +47,7 @@ _ZH: Mapping[Reason, tuple[str, tuple[str, ...]]] = {
         ("原因：{reason}，预计 {date} 恢复", "预计 {date} 恢复", "原因：{reason}", "请去附近的驿站"),
     ),
     "offline": ("门锁暂时联系不上", ("请再试一次；还不行请打 {phone}", "请再试一次；还不行请联系站长")),
-    "lock_fault": ("门锁有故障", ("已通知维修，附近可去 {name}", "已通知维修，请去附近的驿站")),
+    "lock_fault": ("门锁有故障", ("已通知维修，附近可去 {near}", "已通知维修，请去附近的驿站")),
     "qr_expired": ("二维码已过期", ("请重新扫门上的码",)),
     "qr_replayed": ("二维码已用过", ("请重新扫门上的码",)),
     "uncertified": ("您还没有认证", ("登记手机号和职业，1 分钟就好",)),
@@ -58,13 +58,29 @@ _ZH: Mapping[Reason, tuple[str, tuple[str, ...]]] = {
     "no_location": ("没有拿到位置", ("请允许定位，或扫门上的码",)),
     "hours": (
         "本站已打烊",
-        ("开放时间 {hours}，{opens} 开门", "{opens} 开门", "开放时间 {hours}", "请看门上的开放时间"),
+        (
+            "开放时间 {hours}，附近还开着：{near}（{away}）",
+            "{opens} 开门，附近还开着：{near}（{away}）",
+            "附近还开着：{near}（{away}）",
+            "开放时间 {hours}，{opens} 开门",
+            "{opens} 开门",
+            "开放时间 {hours}",
+            "请看门上的开放时间",
+        ),
     ),
     "night": (
         "现在不是夜间开放时间",
         ("夜间 {night}，白天 {hours}", "夜间开放 {night}", "请看门上的开放时间"),
     ),
-    "full": ("站里已满员", ("约 {n} 人在休息，请稍等或去附近驿站", "请稍等，或去附近的驿站")),
+    "full": (
+        "站里已满员",
+        (
+            "约 {n} 人在休息，请稍等或去 {near}（{away}）",
+            "请稍等，或去 {near}（{away}）",
+            "约 {n} 人在休息，请稍等或去附近驿站",
+            "请稍等，或去附近的驿站",
+        ),
+    ),
     "rate": ("点得太快了", ("请 {n} 秒后再试", "请稍后再试")),
 }
 
@@ -85,7 +101,7 @@ _EN: Mapping[Reason, tuple[str, tuple[str, ...]]] = {
     ),
     "lock_fault": (
         "The lock is broken",
-        ("Repair is on its way; nearby: {name}", "Repair is on its way; use another station"),
+        ("Repair is on its way; nearby: {near}", "Repair is on its way; use another station"),
     ),
     "qr_expired": ("This code has expired", ("Scan the code on the door again",)),
     "qr_replayed": ("This code was used already", ("Scan the code on the door again",)),
@@ -100,7 +116,14 @@ _EN: Mapping[Reason, tuple[str, tuple[str, ...]]] = {
     "no_location": ("No position", ("Allow location, or scan the code on the door",)),
     "hours": (
         "Closed now",
-        ("Open {hours}, next at {opens}", "Opens at {opens}", "Open {hours}", "See the hours on the door"),
+        (
+            "Open {hours}; open now: {near} ({away})",
+            "Open now nearby: {near} ({away})",
+            "Open {hours}, next at {opens}",
+            "Opens at {opens}",
+            "Open {hours}",
+            "See the hours on the door",
+        ),
     ),
     "night": (
         "Closed at this hour of the night",
@@ -108,7 +131,12 @@ _EN: Mapping[Reason, tuple[str, tuple[str, ...]]] = {
     ),
     "full": (
         "The station is full",
-        ("About {n} people inside; wait or go nearby", "Please wait, or use another one"),
+        (
+            "About {n} people inside; wait, or try {near} ({away})",
+            "Please wait, or try {near} ({away})",
+            "About {n} people inside; wait or go nearby",
+            "Please wait, or use another one",
+        ),
     ),
     "rate": ("Too fast", ("Try again in {n} s", "Try again in a moment")),
 }

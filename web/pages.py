@@ -68,7 +68,8 @@ def door_page(
     "lock_offline", "hub_down", "not_signed_in", "too_fast"; {"title", "line2", "title_en",
     "line2_en"} say it in words, those of a refusal always, others have a default (title_zh
     and line2_zh mean the same); {"reason": "safety"} shows the alarm; {"at_ms", "took_s"} say when
-    the bolt moved and how long it took. `phone` is whom to call for help, else the station's own.
+    the bolt moved and how long it took. {"nearby"} says where else to go, where a refusal of
+    the API names it. `phone` is whom to call for help, else the station's own.
     """
     station = door["station"]
     verdicts = wording.VERDICTS
@@ -85,6 +86,8 @@ def door_page(
         shown = "safety"
     place = [door.get("label"), station.get("address")]
     place_en = [door.get("label_en") or place[0], station.get("address_en") or place[1]]
+    at_the_lock = verdict is None or verdict["state"] in ("no_answer", "rejected", "failed")
+    nearby = door.get("nearby") if at_the_lock or verdict is None else verdict.get("nearby")
     sayings = {
         state: [words["title"], words["line2"], words["title_en"], words["line2_en"]]
         for state, words in verdicts.items()
@@ -97,6 +100,10 @@ def door_page(
             door=door, station=station, row=row, row_en=row_en, signed_in=signed_in, csrf=csrf, key=key,
             place=" · ".join(filter(None, place)), place_en=" · ".join(filter(None, place_en)), verdict=said,
             verdicts=verdicts, sayings=sayings, phone=phone or station.get("phone"), relock_s=relock_s,
+            nearby=nearby, away=wording.metres(nearby["distance_m"]) if nearby else "",
+            near_seats=wording.seats(nearby, now_ms, en=False) if nearby else None,
+            near_seats_en=wording.seats(nearby, now_ms, en=True) if nearby else None,
+            unusable=door.get("lock") == "offline" or row.state in ("closed", "full", "out"),
             now_ms=now_ms, shown=shown, night=wording.is_night(now_ms), second=wording.second,
         )
     )  # fmt: skip

@@ -167,6 +167,16 @@ class Row:
         )  # fmt: skip
 
 
+def seats(place: Mapping[str, Any], now_ms: int, *, en: bool) -> Fact | None:
+    """The free seats of another station; None where nothing counts them."""
+    return _fact(place.get("seats"), _seats, now_ms, en)
+
+
+def metres(distance_m: int) -> str:
+    """How far: 350 m, 1.2 km."""
+    return f"{distance_m / 1000:.1f} km" if distance_m >= 1000 else f"{distance_m} m"
+
+
 def _note(state: str, claim: Mapping[str, Any], station: Mapping[str, Any], now_ms: int, en: bool) -> str:
     until_ms, opens_ms = moment_ms(claim.get("until")), moment_ms(claim.get("opens"))
     reason = claim.get("reason")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from anyio import to_thread
 from fastapi import APIRouter, Path, Response
 
-from api import shapes
+from api import door_shapes
 from api.caller import Caller, needs
 from api.problems import declared, not_found
 from api.state import ApiState, Hub
@@ -30,7 +30,7 @@ AT_MOST_S: Final = 45.0
 
 
 @router.get(
-    "/commands/{command_id}", response_model=shapes.Command, responses=declared(401, 403, 404, 422, 503)
+    "/commands/{command_id}", response_model=door_shapes.Command, responses=declared(401, 403, 404, 422, 503)
 )
 def get_command(hub: Hub, caller: Opener, command_id: CommandId) -> dict[str, Any]:
     """A command with its steps so far; one that ran out of time is ended by looking at it."""

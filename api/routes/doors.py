@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from anyio import to_thread
 from fastapi import APIRouter, Header, Path, Request, Response
 
-from api import shapes
+from api import door_shapes
 from api.caller import FOR_ALL, Anyone, Caller
 from api.lock import link_of
+from api.nearby import nearby, nearby_json
 from api.problems import Problem, declared, not_found
 from api.routes.stations import body
 from api.state import ApiState, Hub
@@ -33,7 +34,7 @@ IdempotencyKey = Annotated[
 
 @router.get(
     "/doors/{door_code}",
-    response_model=shapes.Door,
+    response_model=door_shapes.Door,
     responses=declared(401, 404, 422, 503),
     openapi_extra=FOR_ALL,
 )
@@ -60,14 +61,16 @@ def door_json(hub: ApiState, caller: Caller | None, door_code: str) -> bytes:
         hub.feed.wake()
         raise Problem(503, "starting", "This station is being read; try again.", headers={"Retry-After": "1"})
     label = device.label if device is not None else None
-    head = json.dumps({"door": door.code, "label": label, "lock": link}, ensure_ascii=False)
+    elsewhere = nearby_json(hub.board, nearby(hub.board, shown.station, hub.clock.now_ms()))
+    told = {"door": door.code, "label": label, "lock": link, "nearby": elsewhere}
+    head = json.dumps(told, ensure_ascii=False)
     return head[:-1].encode() + b', "station": ' + body(shown, caller) + b"}"
 
 
 @router.post(
     "/doors/{door_code}/unlock",
     status_code=202,
-    response_model=shapes.Unlocking,
+    response_model=door_shapes.Unlocking,
     responses=declared(401, 403, 404, 409, 422, 429, 503),
 )
 async def unlock_door(

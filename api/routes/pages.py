@@ -150,6 +150,7 @@ def _refusal(answer: Refused) -> dict[str, Any]:
         "line2": words["line2_zh"],
         "title_en": words["title_en"],
         "line2_en": words["line2_en"],
+        "nearby": answer.nearby,
     }
 
 

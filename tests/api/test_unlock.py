@@ -221,7 +221,7 @@ def test_an_unknown_door_is_not_found(world: World, opener: dict[str, str]) -> N
 
 def test_the_door_says_what_its_page_needs_and_no_faults(world: World) -> None:
     door = world.get(f"/api/v1/doors/{DOOR}")
-    assert set(door) == {"door", "station", "label", "lock"}
+    assert set(door) == {"door", "station", "label", "lock", "nearby"}
     assert (door["door"], door["label"], door["lock"], door["station"]["id"]) == (
         DOOR,
         "正门",

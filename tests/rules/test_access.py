@@ -138,6 +138,24 @@ def test_what_people_read_fits_whatever_is_filled_in(reason: Reason, long: bool)
         ),
         ({}, {"jammed": True}, "门锁有故障", "已通知维修，请去附近的驿站"),
         ({}, {"people": 9}, "站里已满员", "约 9 人在休息，请稍等或去附近驿站"),
+        (
+            {},
+            {"people": 9, "nearby": "葭沚驿站", "nearby_m": 1234.0},
+            "站里已满员",
+            "约 9 人在休息，请稍等或去 葭沚驿站（1.2 km）",
+        ),
+        ({}, {"jammed": True, "nearby": "葭沚驿站"}, "门锁有故障", "已通知维修，附近可去 葭沚驿站"),
+        (
+            {},
+            {
+                "hours": HoursState(False, None),
+                "hours_today": "08:30–17:30",
+                "nearby": "葭沚驿站",
+                "nearby_m": 350.0,
+            },
+            "本站已打烊",
+            "附近还开着：葭沚驿站（350 m）",
+        ),
         ({"wait_s": 7}, {}, "点得太快了", "请 7 秒后再试"),
         (
             {"presence": "position", "distance_m": 1234.0},

@@ -64,6 +64,15 @@ def station(
     }  # fmt: skip
 
 
+def nearby(free: int | None = 4, level: str = "plenty") -> dict[str, Any]:
+    """Another station that is open."""
+    return {
+        "station": "331002-0007", "number": "007", "name": "葭沚街道劳动者驿站", "name_en": "Jiazhi Street",
+        "distance_m": 1620, "basis": "live", "seats": seats(free, level, ago_s=25),
+        "navigation": "https://uri.amap.com/navigation?to=121.41,28.67,x&mode=ride&src=waystation",
+    }  # fmt: skip
+
+
 def jiaojiang() -> list[dict[str, Any]]:
     """The nine stations of the design's picture."""
     return [

@@ -40,6 +40,7 @@ class StandIn:
     feed_up: bool = True
     signed_in: bool = True
     lock: str = "online"
+    nearby: dict[str, Any] | None = None
     station: dict[str, Any] = field(default_factory=samples.station)
     steps: list[Step] = field(default_factory=list)
     refusal: tuple[int, dict[str, Any]] | None = None
@@ -111,7 +112,13 @@ class StandIn:
         return JSONResponse(found[0]) if found else Response(status_code=404)
 
     def _door(self) -> dict[str, Any]:
-        return {"door": "K7Q2", "station": self.station, "label": "正门", "lock": self.lock}
+        return {
+            "door": "K7Q2",
+            "station": self.station,
+            "label": "正门",
+            "lock": self.lock,
+            "nearby": self.nearby,
+        }
 
     async def door(self, request: Request) -> Response:
         now_ms = samples.now_ms()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -225,6 +227,77 @@ def test_an_idle_page_renews_its_facts(hub: StandIn, open_page: OpenPage) -> Non
     expect(page.locator("#safety")).to_be_visible()
 
 
+@pytest.mark.parametrize("state", ["closed", "full", "out"])
+def test_where_a_station_is_of_no_use_the_page_says_where_to_go(
+    hub: StandIn, open_page: OpenPage, state: str
+) -> None:
+    hub.nearby = samples.nearby()
+    hub.station = samples.station(state=state)
+    page = _door(hub, open_page(viewport=PHONE))
+    for words in ("附近还开着", "葭沚街道劳动者驿站", "1.6 km", "还有 4 座", "25 秒前"):
+        expect(page.locator("#idle #near")).to_contain_text(words)
+    link = page.locator("#near .btn")
+    expect(link).to_have_text("导航去这里")
+    assert (link.get_attribute("href") or "").startswith("https://uri.amap.com/navigation?to=121.41,28.67")
+    page.click("#lang")
+    expect(page.locator("#near")).to_contain_text("Jiazhi Street")
+
+
+def test_while_a_station_can_be_used_the_page_sends_nobody_away(hub: StandIn, open_page: OpenPage) -> None:
+    hub.nearby = samples.nearby()
+    page = _door(hub, open_page(viewport=PHONE))
+    expect(page.locator("#idle .go")).to_be_visible()
+    expect(page.locator("#near")).to_be_hidden()
+    hub.lock = "offline"
+    _door(hub, page)
+    expect(page.locator("#near")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "named"),
+    [
+        (403, {"code": "lock_fault", "reason": "lock_fault", "nearby": samples.nearby()}, True),
+        (409, {"code": "lock_offline", "reason": "offline", "nearby": samples.nearby()}, True),
+        (403, {"code": "uncertified", "reason": "uncertified", "nearby": None}, False),
+        (429, {"code": "too_fast", "reason": "rate"}, False),
+        (503, {"code": "hub_down", "reason": "hub_down"}, False),
+    ],
+)
+def test_a_refusal_says_where_to_go_when_that_helps(
+    hub: StandIn, open_page: OpenPage, status: int, body: dict[str, Any], named: bool
+) -> None:
+    hub.nearby = samples.nearby()
+    hub.refusal = (status, {"status": status, "title": "x", **body})
+    page = _door(hub, open_page(viewport=PHONE))
+    page.click("#idle .go")
+    expect(page.locator("#refused")).to_be_visible()
+    expect(page.locator("#refused #near")).to_be_visible(visible=named)
+
+
+def test_a_lock_that_is_silent_sends_people_elsewhere_too(hub: StandIn, open_page: OpenPage) -> None:
+    hub.nearby = samples.nearby(None, "none")
+    hub.steps = [(0.1, "sent"), (0.2, "no_answer")]
+    page = _door(hub, open_page(viewport=PHONE))
+    page.click("#idle .go")
+    expect(page.locator("#refused #near")).to_contain_text("葭沚街道劳动者驿站")
+    assert page.locator("#near .facts > div").count() == 1, "nothing counts seats there"
+    hub.verdict = {"state": "denied", "title": "站里已满员", "nearby": samples.nearby()}
+    page = _door(hub, open_page(viewport=PHONE, java_script_enabled=False))
+    page.click("#idle .go")
+    assert page.locator("#refused #near .btn").is_visible()
+
+
+def test_the_neighbour_s_seats_grow_old_as_well(hub: StandIn, open_page: OpenPage) -> None:
+    hub.nearby, hub.lock = samples.nearby(), "offline"
+    page = open_page(viewport=PHONE)
+    page.clock.install()
+    _door(hub, page)
+    expect(page.locator("#near")).to_contain_text("还有 4 座")
+    page.context.set_offline(True)
+    page.clock.fast_forward(120_000)
+    expect(page.locator("#near")).to_contain_text("空位未知")
+
+
 def test_a_safety_alarm_leaves_no_button_but_119(hub: StandIn, open_page: OpenPage) -> None:
     hub.station = samples.station(state="safety")
     page = _door(hub, open_page(viewport=PHONE))
@@ -249,8 +322,12 @@ def test_names_stay_text(hub: StandIn, open_page: OpenPage) -> None:
     assert page.locator("img").count() == 0
 
 
-def test_all_that_it_loads_is_at_most_30_kb(hub: StandIn, open_page: OpenPage) -> None:
-    hub.station = samples.station(seats_told=samples.seats(6), batteries=samples.claim("full", 7))
+@pytest.mark.parametrize("state", ["open", "closing", "full"])
+def test_all_that_it_loads_is_at_most_30_kb(hub: StandIn, open_page: OpenPage, state: str) -> None:
+    hub.station = samples.station(
+        state=state, seats_told=samples.seats(6), batteries=samples.claim("full", 7), phone="0576-88123456"
+    )
+    hub.nearby = samples.nearby()
     page = open_page(viewport=PHONE)
     sizes: dict[str, int] = {}
     page.on("response", lambda answer: sizes.update({answer.url: len(answer.body())}))
@@ -264,8 +341,9 @@ def test_axe_finds_nothing_serious_in_any_state(hub: StandIn, open_page: OpenPag
     from axe_playwright_python.sync_playwright import Axe
 
     hub.station = samples.station(
-        seats_told=samples.seats(6), batteries=samples.claim("full", None, ago_s=999)
+        state="full", seats_told=samples.seats(6), batteries=samples.claim("full", None, ago_s=999)
     )
+    hub.nearby = samples.nearby()
     page = _door(
         hub, open_page(viewport=PHONE, bypass_csp=True, reduced_motion="reduce"), f"?at_ms={_at(hour)}"
     )

@@ -49,9 +49,10 @@
       old = fact.className === "old";
       put(x, old ? span(now() - at) + "没消息" : span(now() - at) + "前", old ? "no data for " + span(now() - at, 1) : span(now() - at, 1) + " ago");
     });
-    var h = D.querySelector("#state h1"), icon = $("state-icon"), state = icon.getAttribute("href");
-    if (h.dataset.until && now() > h.dataset.until && state !== "#b-out" && state !== "#b-safety" && state !== "#b-unknown") {
-      icon.setAttribute("href", "#b-unknown");
+    var h = D.querySelector("#state h1");
+    if (h.dataset.until && now() > h.dataset.until) {
+      h.dataset.until = "";
+      D.querySelector("#state svg").innerHTML = '<use href="#b-unknown"/>';
       put(h.children[0], "情况未知", "Unknown");
       put(h.children[1], "可能开着", "may be open");
     }
@@ -64,7 +65,7 @@
       var page = new DOMParser().parseFromString(text, "text/html");
       if (tap || !page.getElementById("facts")) return;
       offset = page.body.dataset.now - Date.now();
-      ["state", "facts"].forEach(function (id) { $(id).replaceWith(D.adoptNode(page.getElementById(id))); });
+      ["state", "facts", "near"].forEach(function (id) { $(id).replaceWith(D.adoptNode(page.getElementById(id))); });
       if (en) speak(en);
       age();
       if (!page.getElementById("safety").hidden) alarm();
@@ -124,13 +125,15 @@
       all("[form=ask]").forEach(function (x) { x.disabled = false; });
     };
     me.refuse = function (name, problem) {
-      var words = said[name] || said.denied, p = problem || {}, zh = p.zh || {}, e = p.en || {}, list = $("how-far");
+      var words = said[name] || said.denied, p = problem || {}, zh = p.zh || {}, e = p.en || {}, list = $("how-far"), near = $("near");
       me.end();
       put($("why"), zh.title || p.title_zh || chinese(p.title) || words[0], e.title || p.title_en || words[2]);
       put($("what"), zh.line2 || p.line2_zh || chinese(p.line2) || words[1], e.line2 || p.line2_en || words[3]);
       list.textContent = "";
       for (var i = 0; problem === undefined && i <= last; i++) list.append(rows[i].cloneNode(true));
       list.hidden = !list.children.length;
+      list.after(near);
+      near.hidden = !near.firstChild || !(problem ? p.nearby : /no_answer|rejected|failed/.test(name));
       $("retry").hidden = name === "not_signed_in";
       show("refused");
     };
@@ -182,7 +185,7 @@
         if (answer.ok) return follow(data);
         if (/safety|lockdown/.test(data.reason)) { me.end(); return alarm(); }
         var name = { 401: "not_signed_in", 409: "lock_offline", 429: "too_fast", 503: "hub_down" }[answer.status];
-        me.refuse(said[data.code] ? data.code : name || (answer.status === 403 ? "denied" : "unsent"), answer.status === 403 ? data : null);
+        me.refuse(said[data.code] ? data.code : name || (answer.status === 403 ? "denied" : "unsent"), /40[39]/.test(answer.status) ? data : null);
       });
     }).catch(function () { me.refuse("unsent", null); });
   }

@@ -1,0 +1,195 @@
+"""Replays what is stored through two rulebooks, one station after the other, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from devices.kind import Kind
+from devices.registry import kinds
+from domain.ids import DeviceId
+from rules.away import HubAway
+from rules.backtest import StationReplay, StoredDevice, StoredStation, judges_of
+from rules.rulebook import Rulebook
+from rules.side_by_side import Sides, side_by_side
+from rules.tally import Tally
+from storage import registry, stations
+from storage.areas import within
+from storage.database import Database
+from storage.hub_away import hub_away
+from storage.stored_messages import Columns, all_columns, read_station
+from storage.tables import alert, boot, device, station
+
+WARM_UP_MS: Final = 12 * 3_600_000
+"""What is read before the period, so that facts that look back know what was."""
+_LOOK_UP_EVERY: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """What is asked: stations of an area (or one station), from `from_ms` up to `to_ms`."""
+
+    from_ms: int
+    to_ms: int
+    area: str = ""
+    station: str | None = None
+
+
+class Stopped(Exception):
+    """Whoever asked does not want to wait any longer."""
+
+
+def never() -> bool:
+    """Nobody ends it early."""
+    return False
+
+
+def station_ids(database: Database, period: Period) -> list[str]:
+    """The stations with devices that lie in the area, in order."""
+    with database.read() as connection:
+        wanted = sa.select(station.c.id).where(
+            within(period.area, station.c.area, station.c.id),
+            sa.exists().where(device.c.station == station.c.id),
+        )
+        if period.station is not None:
+            wanted = wanted.where(station.c.id == period.station)
+        return list(connection.scalars(wanted.order_by(station.c.id)))
+
+
+def backtest(
+    database: Database,
+    before: Rulebook,
+    after: Rulebook,
+    period: Period,
+    *,
+    only: Sequence[str] | None = None,
+    away: HubAway | None = None,
+    stop: Callable[[], bool] = never,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Tally:
+    """Count what each rulebook would have raised, in all stations of the period or `only` in these.
+
+    `stop` is asked now and then; Stopped is raised when it says yes.
+    """
+    sides = side_by_side(before, after)
+    wanted = wanted_columns(sides)
+    ids = station_ids(database, period) if only is None else only
+    begin_ms = period.from_ms - WARM_UP_MS
+    tally = Tally(period.to_ms)
+    if away is None:
+        away = hub_away(database, begin_ms, period.to_ms)
+    for done, id_ in enumerate(ids):
+        progress(done, len(ids))
+        with database.read() as connection:
+            here = _load(connection, id_)
+            resets = _resets(connection, id_, begin_ms, period.to_ms)
+        if here.devices:
+            _replay(database, here, resets, sides, wanted, period, begin_ms, away, tally, stop)
+    progress(len(ids), len(ids))
+    return tally
+
+
+def _replay(
+    database: Database,
+    here: StoredStation,
+    resets: list[tuple[int, DeviceId, int, str]],
+    sides: Sides,
+    wanted: Mapping[str, Columns],
+    period: Period,
+    begin_ms: int,
+    away: HubAway,
+    tally: Tally,
+    stop: Callable[[], bool],
+) -> None:
+    judges = judges_of(sides, here.names)
+    replay = StationReplay(
+        here, judges, away, begin_ms, period.from_ms, lambda side, one: tally.note(side, here.adcode, one)
+    )
+    count = 0
+    next_reset_ms = resets[0][0] if resets else 2**62
+    for message in read_station(database, here.devices, wanted, begin_ms, period.to_ms):
+        while message.received_ms > next_reset_ms:
+            at_ms, whose, part, code = resets.pop(0)
+            replay.reset(whose, part, code, at_ms)
+            next_reset_ms = resets[0][0] if resets else 2**62
+        replay.take(message)
+        count += 1
+        if count % _LOOK_UP_EVERY == 0 and stop():
+            raise Stopped
+    for at_ms, whose, part, code in resets:
+        replay.reset(whose, part, code, at_ms)
+    replay.end(period.to_ms)
+    for judge in judges:
+        tally.note_failed(judge.side, judge.watcher.errors)
+    tally.stations += 1
+    tally.devices += len(here.devices)
+    tally.messages += count
+
+
+def _load(connection: Connection, id_: str) -> StoredStation:
+    """The station as it is registered now. Devices of a kind that is no more are left out."""
+    known = stations.get_station(connection, id_)
+    devices = []
+    for one in registry.list_devices(connection, area=id_):
+        kind = kinds().get(one.id.kind)
+        if kind is not None:
+            devices.append(StoredDevice(one.id, kind, one.speaker))
+    boots = connection.execute(
+        sa.select(boot.c.kind, boot.c.n, boot.c.boot, boot.c.since_ms).where(boot.c.station == id_)
+    )
+    return StoredStation(
+        id_,
+        known.area,
+        (known.name, known.name_en or known.name),
+        tuple(devices),
+        {(DeviceId(id_, kind, n), name): since_ms for kind, n, name, since_ms in boots},
+    )
+
+
+def _resets(
+    connection: Connection, id_: str, from_ms: int, to_ms: int
+) -> list[tuple[int, DeviceId, int, str]]:
+    """What people ended by hand: a latched alert would otherwise stay open to the end."""
+    found = connection.execute(
+        sa.select(alert.c.resolved_ms, alert.c.kind, alert.c.n, alert.c.part, alert.c.code)
+        .where(
+            alert.c.station == id_,
+            alert.c.resolved_reason == "reset",
+            alert.c.resolved_ms >= from_ms,
+            alert.c.resolved_ms < to_ms,
+        )
+        .order_by(alert.c.resolved_ms)
+    )
+    return [(at_ms, DeviceId(id_, kind, n), part, code) for at_ms, kind, n, part, code in found]
+
+
+def wanted_columns(sides: Sides) -> dict[str, Columns]:
+    """For each kind the columns that some rule can see; nothing else has to leave the database."""
+    found = {}
+    for kind in kinds().values():
+        reads: set[str] = set()
+        for book in (sides.both, sides.before, sides.after):
+            for rule in book.for_kind(kind.name):
+                reads |= rule.reads
+        found[kind.name] = all_columns(kind) if _is_exported(kind, sides) else _seen(kind, reads)
+    return found
+
+
+def _is_exported(kind: Kind, sides: Sides) -> bool:
+    """True when a rule over whole stations sees what this kind tells: only its own code knows from what."""
+    names = {name for _, book in sides.items() for rule in book.station_rules for name in rule.reads}
+    return any(f"{export.role}.{export.name}" in names for export in kind.exports)
+
+
+def _seen(kind: Kind, reads: Iterable[str]) -> Columns:
+    own, part = set(reads), set(reads)
+    own |= {one.source for one in kind.derived}
+    part |= {one.source for one in kind.parts.derived} if kind.parts else set()
+    return Columns(
+        tuple(name for name in kind.metrics if name in own),
+        tuple(name for name in kind.part_metrics if name in part),
+    )

@@ -92,7 +92,7 @@ class Moment:
         caught_up = floor_ms < self.now_ms
         if entry is not None and entry["s"] in OPEN:
             self._judge_open(bound, part, entry)
-        elif bound.rule.silent_ms is not None:
+        elif bound.rule.silent_ms is not None and bound.rule.when is not None:
             self._judge_hush(bound, part, entry, at_deadline, floor_ms)
         elif bound.rule.when is not None:
             if at_deadline and not caught_up and entry is not None and not bound.rule.safety:

@@ -190,8 +190,12 @@ class Committer:
         alerts.open_many(connection, [_new_alert(opened) for opened in (*fresh, *overlay.repeated)])
         for channel in self._options.channels:
             for opened in (*short, *fresh):
+                if opened.effect.code in self._fleet.log_only:
+                    continue
                 notices.create(connection, opened.id, "opened", channel, overlay.now_ms)
             for end in (*overlay.ended, *short_ends):
+                if end.key.code in self._fleet.log_only:
+                    continue
                 notices.create(connection, end.note.id, "resolved", channel, overlay.now_ms)
 
     def _stations(self, connection: Connection, overlay: Overlay, committed: Committed) -> None:

@@ -10,6 +10,8 @@ from devices.state import DeviceState
 from domain.facts import StationFact
 from domain.ids import DeviceId, edge_box
 from domain.watermark import Watermark
+from rules.calendar import Calendar
+from rules.station_view import StationInfo, Timetables
 
 LinkState = Literal["online", "offline", "unknown"]
 
@@ -107,6 +109,8 @@ class StationRecord:
     """Chinese and English."""
     members: list[Member] = field(default_factory=list)
     facts: dict[str, dict[str, StationFact]] = field(default_factory=dict)
+    info: StationInfo | None = None
+    """Hours, seats and status, for rules over the station."""
 
 
 @dataclass(slots=True)
@@ -127,6 +131,9 @@ class Fleet:
     watched: set[str] = field(default_factory=set)
     """Stations whose own rules have something under way."""
     registry_version: int = 0
+    timetables: Timetables = field(default_factory=lambda: Timetables(Calendar()))
+    log_only: frozenset[str] = frozenset()
+    """Codes of alerts that are kept and told to nobody."""
 
     def open_codes(self, station: str) -> frozenset[str]:
         """Codes of the station-level alerts that are open, for inhibition."""

@@ -9,9 +9,11 @@ from devices.state import DeviceState
 from domain.facts import Mark, StationFact
 from domain.ids import edge_box
 from gateway.fleet import AlertKey, Boot, Fleet, Member, OpenAlertNote, Speaker, StationRecord
+from rules.station_view import StationInfo
 from storage import alerts, availability, registry, states
 from storage.database import Database
 from storage.said_since import said_since
+from storage.stations import Station
 
 
 def load_fleet(database: Database, fleet: Fleet) -> None:
@@ -86,7 +88,7 @@ def _load_registry(fleet: Fleet, known: registry.Registry) -> None:
     fleet.outdated.clear()
     for station in known.stations.values():
         names = (station.name, station.name_en or station.name)
-        fleet.stations[station.id] = StationRecord(station.id, station.adcode, names)
+        fleet.stations[station.id] = StationRecord(station.id, station.adcode, names, info=_info_of(station))
         # A station always has a box to speak of, even if no device uses it: station rules watch it.
         box = edge_box(station.id)
         fleet.speakers[box] = Speaker(box, station.adcode)
@@ -102,6 +104,17 @@ def _load_registry(fleet: Fleet, known: registry.Registry) -> None:
             fleet.speakers[device.speaker] = Speaker(device.speaker, record.adcode)
     for record in fleet.stations.values():
         record.members.sort(key=lambda m: m.device)
+
+
+def _info_of(station: Station) -> StationInfo:
+    return StationInfo(
+        id=station.id,
+        adcode=station.adcode,
+        hours=station.hours or "",
+        night_hours=station.night_hours,
+        capacity=station.capacity,
+        status=station.status,
+    )
 
 
 def _forget_what_is_closed(fleet: Fleet) -> None:

@@ -101,6 +101,10 @@ class Overlay:
     counts: dict[str, int] = field(default_factory=dict)
     facts: dict[str, dict[str, dict[str, StationFact]]] = field(default_factory=dict)
     news: set[str] = field(default_factory=set)
+    wakes: dict[DeviceId, int] = field(default_factory=dict)
+    """When the clock alone makes it worth looking at a station again."""
+    caught_up: bool = False
+    """No older message is still to come, as far as the lanes know."""
 
     @property
     def touched(self) -> bool:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from devices.state import DeviceState
 from domain.clock import Clock
-from domain.ids import SPEAKER_KIND, DeviceId
+from domain.ids import SPEAKER_KIND, DeviceId, edge_box
 from gateway.deadlines import Deadlines
 from gateway.fleet import Fleet
 from gateway.intake import Intake
 from gateway.markers import Markers
 from gateway.overlay import Overlay
 from gateway.rulebooks import Rules
+from gateway.station_view import station_rules
 
 MAX_DUE = 500
 SOONEST_MS = 200
+FIRST_LOOK_MS = 10_000
+SPREAD, SPREAD_MS = 600, 100
+"""After a start, stations are looked at over this many moments, so far apart."""
 
 
 class Rounds:
@@ -42,8 +48,10 @@ class Rounds:
             state = overlay.state_for_change(device)
             if device in self._fleet.speakers:
                 state.seen_ms = self._fleet.speakers[device].seen_ms
-            if device.kind == SPEAKER_KIND:
-                overlay.heard.add(device.station)
+            record = self._fleet.stations.get(device.station)
+            if device.kind == SPEAKER_KIND and record is not None:
+                # A deadline is met with what is true now, not with what was last told.
+                station_rules(overlay, self._fleet, self._rules.watcher, record)
             effects = self._rules.watcher.due(
                 device,
                 state,
@@ -54,9 +62,11 @@ class Rounds:
             )
             self._intake.effects(overlay, device, effects)
 
-    def schedule(self, devices: set[DeviceId]) -> None:
+    def schedule(self, devices: set[DeviceId], wakes: Mapping[DeviceId, int]) -> None:
         """Set the next deadline of devices whose batch is committed, or was given up."""
         now_ms = self._clock.now_ms()
+        for device, wake_ms in wakes.items():
+            self._deadlines.sooner(device, max(wake_ms, now_ms + SOONEST_MS))
         for device in devices:
             state = self._fleet.states.get(device)
             if state is None:
@@ -73,6 +83,12 @@ class Rounds:
         overlay = Overlay(self._fleet, self._clock.now_ms())
         overlay.stations.update(self._fleet.outdated)
         self._fleet.outdated.clear()
+        rules = self._rules.watcher.rulebook.rules
+        self._fleet.log_only = frozenset(rule.code for rule in rules if rule.log_only)
+        for at, (station, record) in enumerate(self._fleet.stations.items()):
+            if record.members:
+                # One after another, so that not all of them are looked at in one moment.
+                overlay.wakes[edge_box(station)] = overlay.now_ms + FIRST_LOOK_MS + at % SPREAD * SPREAD_MS
         for device in [*self._fleet.members, *self._fleet.station_devices()]:
             known = self._fleet.states.setdefault(device, DeviceState())
             overlay.look_again.add(device)

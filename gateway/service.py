@@ -180,6 +180,7 @@ class Gateway:
         overlay = Overlay(self._fleet, self._clock.now_ms())
         messages = (*quick, *bulk)
         try:
+            overlay.caught_up = self._caught_up(overlay.now_ms)
             for lane, arrived in (("quick", quick), ("bulk", bulk)):
                 caught_up = self._markers.caught_up(lane, overlay.now_ms)
                 for message in arrived:
@@ -192,7 +193,7 @@ class Gateway:
         except Exception as exc:
             if not messages:
                 raise
-            self._rounds.schedule(overlay.look_again)
+            self._rounds.schedule(overlay.look_again, overlay.wakes)
             if len(messages) == 1:
                 self._set_culprit_aside(messages[0], exc)
                 return
@@ -223,15 +224,19 @@ class Gateway:
 
     def _commit(self, overlay: Overlay, messages: Sequence[Incoming]) -> None:
         """Write, and only then: memory, PUBACKs, the hub's own acks, hints, commands."""
+        overlay.caught_up = self._caught_up(overlay.now_ms)
         refresh(overlay, self._fleet, self._rules.watcher)
         work = self._desk.work(overlay)
         committed = self._patiently(lambda: self._committer.commit(overlay, work, self._lanes_since()))
         self._committer.adopt(overlay)
-        self._rounds.schedule(overlay.look_again)
+        self._rounds.schedule(overlay.look_again, overlay.wakes)
         self._acknowledge(overlay, messages)
         self._desk.after_commit(work, committed)
         self._hint(committed.adcodes)
         self.health.committed(overlay.counts)
+
+    def _caught_up(self, now_ms: int) -> bool:
+        return all(self._markers.caught_up(lane, now_ms) for lane in LANES)
 
     def _hint(self, adcodes: set[str]) -> None:
         for adcode in adcodes:

@@ -8,6 +8,7 @@ from domain.ids import DeviceId, edge_box
 from gateway.alerts import take_effects
 from gateway.fleet import Fleet, LinkState, StationRecord
 from gateway.overlay import Overlay
+from rules.premises import premises, surely_empty
 from rules.rule import CLOCK_FAULT
 from rules.station_facts import DeviceFacts, by_role, differ, facts_of, half_life_ms, newest_ms
 from rules.watch import Watcher
@@ -36,7 +37,7 @@ def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
             overlay.news.add(record.id)
     for station in (judged | overlay.stations) & fleet.stations.keys():
         record = fleet.stations[station]
-        _station_rules(overlay, watcher, record, overlay.facts.get(station, record.facts))
+        station_rules(overlay, fleet, watcher, record)
     # What station rules decided may change what a row says, too.
     overlay.news.update(overlay.stations & fleet.stations.keys())
 
@@ -86,13 +87,29 @@ def links_of(overlay: Overlay, record: StationRecord) -> dict[str, tuple[LinkSta
     return links
 
 
-def _station_rules(
-    overlay: Overlay, watcher: Watcher, record: StationRecord, facts: dict[str, DeviceFacts]
-) -> None:
+def station_rules(overlay: Overlay, fleet: Fleet, watcher: Watcher, record: StationRecord) -> None:
+    """Let the rules over a station look at what its devices say and at what the hub knows, as of now."""
     device: DeviceId = edge_box(record.id)
+    facts = _facts_now(overlay, record)
     values = by_role(record.members, facts, overlay.now_ms)
     state = overlay.state_for_change(device)
     values[CLOCK_FAULT] = state.clock_fault
+    if record.info is not None and record.members:
+        known = premises(
+            record.info,
+            fleet.timetables,
+            record.members,
+            facts,
+            overlay.now_ms,
+            alarm=_alarm(overlay, fleet, record.id),
+            caught_up=overlay.caught_up,
+        )
+        values.update(known.values)
+        # Emptiness that ends by silence matters only while a rule waits for something.
+        ends_ms = known.ends_ms if state.watch else None
+        wakes = [ms for ms in (known.next_ms, ends_ms) if ms is not None]
+        if wakes:
+            overlay.wakes[device] = min(wakes)
     speaker = overlay.speaker(device)
     boot = overlay.boots.get((device, speaker.boot)) if speaker.boot is not None else None
     if boot is not None:
@@ -100,3 +117,31 @@ def _station_rules(
     effects = watcher.station(device, state, values, overlay.now_ms, overlay.open_codes(record.id))
     take_effects(overlay, device, effects, record.adcode)
     overlay.look_again.add(device)
+
+
+def is_surely_empty(overlay: Overlay, record: StationRecord) -> bool:
+    """True only while nothing old is still to come and every people counter says so itself."""
+    facts = overlay.facts.get(record.id, record.facts)
+    return overlay.caught_up and surely_empty(record.members, facts, overlay.now_ms).sure
+
+
+def _facts_now(overlay: Overlay, record: StationRecord) -> dict[str, DeviceFacts]:
+    """With what this batch brought, also before `refresh` has looked at it."""
+    facts = overlay.facts.get(record.id)
+    if facts is not None:
+        return facts
+    news = [member for member in record.members if member.device in overlay.exports]
+    told = {
+        member.device.short: facts_of(member.kind, overlay.state(member.device), overlay.now_ms)
+        for member in news
+    }
+    return {**record.facts, **told} if told else record.facts
+
+
+def _alarm(overlay: Overlay, fleet: Fleet, station: str) -> bool:
+    if any(key.device.station == station and one.effect.safety for key, one in overlay.opened.items()):
+        return True
+    return any(
+        fleet.open_alerts[key].safety and overlay.alert_is_open(key)
+        for key in fleet.alerts_of.get(station, ())
+    )

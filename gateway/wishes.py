@@ -11,6 +11,7 @@ from domain.ids import DeviceId
 from gateway.fleet import Fleet, Member
 from gateway.handshakes import Step
 from gateway.overlay import Overlay, Wanted
+from gateway.station_view import is_surely_empty
 from storage.commands import CommandRow, NewCommand, new_id
 
 FIRST_AGAIN_S = 5.0
@@ -62,6 +63,8 @@ class Wishes:
                 key = _key(member, wanted.ask.command, wanted.ask.args)
                 if key in self._wishes or key in found or is_so(overlay.state(member.device), member, key):
                     continue
+                if _needs_an_empty_room(member, key) and not _is_empty(overlay, fleet, member):
+                    continue
                 found[key] = NewCommand(
                     id=new_id(overlay.now_ms),
                     device=member.device,
@@ -92,6 +95,15 @@ class Wishes:
             member = fleet.members.get(key.device)
             if member is not None and is_so(overlay.state(key.device), member, key):
                 steps.append(Step(wish.id, ("created", "preparing", "sent", "accepted"), "done"))
+            elif (
+                member is not None
+                and _needs_an_empty_room(member, key)
+                and not _is_empty(overlay, fleet, member)
+            ):
+                # Somebody may have come in since; not even the last attempt may leave them in the dark.
+                steps.append(
+                    Step(wish.id, ("created", "preparing", "sent", "accepted"), "failed", "not_surely_empty")
+                )
             elif member is None or wish.alert_id not in open_ids:
                 steps.append(
                     Step(wish.id, ("created", "preparing", "sent", "accepted"), "failed", "alert_ended")
@@ -112,6 +124,16 @@ def is_so(state: DeviceState, member: Member, key: WishKey) -> bool:
     facts = state.parts.get(key.part)
     values: dict[str, Value] = facts.values if facts is not None else {}
     return command.holds(values)
+
+
+def _needs_an_empty_room(member: Member, key: WishKey) -> bool:
+    command = member.kind.commands.get(key.action)
+    return command is not None and command.only_when_empty
+
+
+def _is_empty(overlay: Overlay, fleet: Fleet, member: Member) -> bool:
+    record = fleet.stations.get(member.device.station)
+    return record is not None and is_surely_empty(overlay, record)
 
 
 def _key(member: Member, action: str, args: object) -> WishKey:

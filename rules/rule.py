@@ -77,6 +77,7 @@ class Rule:
     latch: bool = False
     safety: bool = False
     refuse_entry: bool = False
+    log_only: bool = False
     inhibited_by: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
     cases: tuple[Case, ...] = ()

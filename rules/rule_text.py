@@ -16,7 +16,7 @@ from rules.yaml_text import Table, Text
 _CODE = re.compile(r"[a-z][a-z0-9_]{1,39}")
 FIELDS = (
     *("code", "kind", "part", "when", "event", "silent", "for", "clear", "clear_for", "latch", "severity"),
-    *("safety", "refuse_entry", "inhibited_by", "actions", "texts", "cases"),
+    *("safety", "log_only", "refuse_entry", "inhibited_by", "actions", "texts", "cases"),
 )
 """What may stand in a rule."""
 _PLACES = frozenset({"station", "device", "min", "sec"})
@@ -50,6 +50,7 @@ def read_rule(words: Words, table: Table) -> Rule | None:
         latch=words.flag(table, "latch"),
         safety=words.flag(table, "safety"),
         refuse_entry=words.flag(table, "refuse_entry"),
+        log_only=words.flag(table, "log_only"),
         inhibited_by=words.names(table, "inhibited_by"),
         actions=read_actions(words, table, kind, in_part),
         cases=read_cases(words, table, kind, in_part),
@@ -79,6 +80,8 @@ def _check_sense(words: Words, table: Table, rule: Rule) -> None:
         words.complain_of(table, "event", "would never end: add when, clear or latch")
     if rule.safety and rule.severity != "emergency":
         words.complain_of(table, "severity", f"of a safety rule is emergency, not {rule.severity}")
+    if rule.log_only and rule.severity != "info":
+        words.complain_of(table, "log_only", f"is for severity info; somebody must hear of {rule.severity}")
     if rule.refuse_entry and not rule.safety:
         words.complain_of(table, "refuse_entry", "is for safety rules: add safety: true")
     if rule.inhibited_by and rule.safety:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from devices.kind import ColumnType, Kind
 from rules.conditions import BadCondition, Condition, Vocabulary
+from rules.premises import PREMISES
 from rules.rule import ANY_KIND, CLOCK_FAULT, STATION
 from rules.yaml_text import Complaints, Items, Node, Table, Text, duration_ms
 
@@ -17,6 +18,7 @@ def variables_of(kind: str, in_part: bool, kinds: Mapping[str, Kind]) -> dict[st
     names: dict[str, ColumnType] = {CLOCK_FAULT: "bool"}
     if kind == STATION:
         names.update({f"{one.role}.{one.name}": one.type for each in kinds.values() for one in each.exports})
+        names.update(PREMISES)
     elif kind != ANY_KIND:
         names.update(kinds[kind].variables(in_part))
     return names

@@ -19,7 +19,19 @@ from starlette.types import ASGIApp, Scope
 from api import docs_page, problems
 from api.headers import SecurityHeaders
 from api.metrics import CountRequests, Metrics
-from api.routes import alerts, commands, devices, doors, health, history, live, pages, quarantine, stations
+from api.routes import (
+    alerts,
+    commands,
+    devices,
+    doors,
+    health,
+    history,
+    live,
+    pages,
+    quarantine,
+    sign_in,
+    stations,
+)
 from api.state import ApiState
 from domain.errors import StorageUnavailable
 from storage import tokens
@@ -81,7 +93,8 @@ def create_app(state: ApiState) -> FastAPI:
     app.state.hub = state
     app.state.metrics = Metrics(state)
     problems.install(app)
-    for module in (stations, live, devices, history, alerts, doors, commands, quarantine, health, pages):
+    known = (stations, live, devices, history, alerts, doors, commands, quarantine, health, pages)
+    for module in (*known, sign_in):
         app.include_router(module.router)
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.add_api_route("/docs/style.css", _docs_style, include_in_schema=False)

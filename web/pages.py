@@ -109,6 +109,11 @@ def door_page(
     )  # fmt: skip
 
 
+def sign_in_page(*, t: str = "", next_: str = "/", word: str = "") -> str:
+    """The page behind a one-time link: its button posts `t`, `next` and `word`; without `t` it is over."""
+    return _environment().get_template("sign_in.html").render(t=t, next=next_, word=word)
+
+
 def asset(name: str) -> str:
     """The address of a file in static/, with the hash of its bytes so that it can be kept for ever."""
     return f"/static/{name}?v={_version(name)}"

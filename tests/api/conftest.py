@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from fastapi import FastAPI
+from httpx2 import Client, Response
 from starlette.testclient import TestClient
 
 from api import divisions
@@ -191,6 +195,12 @@ class World:
         token_id = headers["Authorization"].split("_")[1]
         with self.db.write() as conn:
             return f"/sign-in?t={tokens.new_sign_in(conn, token_id, self.clock.now_ms())}"
+
+    def press(self, client: Client, link: str, next_: str = "/") -> Response:
+        """Open a sign-in link in this browser and press its button."""
+        page = client.get(link, params={**dict(parse_qsl(urlsplit(link).query)), "next": next_})
+        fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text))
+        return client.post("/sign-in", data={name: unescape(value) for name, value in fields.items()})
 
     def get(self, path: str, headers: Mapping[str, str] | None = None, status: int = 200) -> Any:
         """The JSON of an answer that must have this status."""

@@ -103,7 +103,7 @@ def test_a_form_waits_for_the_bolt_and_answers_with_a_page(served: tuple[World, 
     world, running = served
     link = world.link_for(world.token("door:open"))
     with httpx2.Client(base_url=running.url) as browser:
-        browser.get(link)
+        world.press(browser, link)
         page = browser.get(f"/d/{DOOR}").text
         fields = dict(re.findall(r'name="(csrf|key)" value="([^"]+)"', page))
         world.beat()

@@ -30,19 +30,18 @@ def browser(world: World) -> TestClient:
 
 def sign_in(world: World, *scopes: str, area: str = "") -> TestClient:
     client = browser(world)
-    answer = client.get(world.link_for(world.token(*scopes, area=area)))
-    assert answer.status_code == 303
+    assert world.press(client, world.link_for(world.token(*scopes, area=area))).status_code == 303
     return client
 
 
 def test_a_link_signs_in_once_and_is_written_down(world: World) -> None:
     link = world.link_for(world.token("door:open"))
-    answer = browser(world).get(link + "&next=/d/abc")
+    answer = world.press(browser(world), link, "/d/abc")
     assert (answer.status_code, answer.headers["location"]) == (303, "/d/abc")
     cookie = answer.headers["set-cookie"].lower()
-    for word in ("httponly", "samesite=strict", "path=/"):
+    for word in (COOKIE, "httponly", "samesite=strict", "path=/"):
         assert word in cookie
-    again = browser(world).get(link)
+    again = world.press(browser(world), link)
     assert again.status_code == 403
     assert "登录链接已失效" in again.text
     assert "set-cookie" not in again.headers
@@ -50,10 +49,50 @@ def test_a_link_signs_in_once_and_is_written_down(world: World) -> None:
         assert [row.result for row in audit.newest(conn, action="sign_in")] == ["refused", "ok"]
 
 
+def test_looking_at_a_link_uses_nothing_up(world: World) -> None:
+    link = world.link_for(world.token("door:open"))
+    for _ in range(20):
+        page = browser(world).get(link)
+        assert page.status_code == 200
+        assert "在这里登录" in page.text
+        assert COOKIE not in page.cookies
+        assert "<script" not in page.text
+    with world.db.read() as conn:
+        assert audit.newest(conn, action="sign_in") == []
+    assert world.press(browser(world), link).status_code == 303
+
+
+def test_a_page_of_somebody_else_cannot_sign_anybody_in(world: World) -> None:
+    link = world.link_for(world.token("door:open"))
+    secret = link.split("=")[1]
+    stranger = browser(world)
+    for fields in ({"t": secret}, {"t": secret, "word": "guess"}, {"t": secret, "word": ""}):
+        assert stranger.post("/sign-in", data=fields).json()["code"] == "form_stale"
+    stranger.get(link)
+    assert stranger.post("/sign-in", data={"t": secret, "word": "guess"}).status_code == 403
+    assert world.press(stranger, link).status_code == 303, "it was not used up"
+
+
+def test_two_links_side_by_side_both_work(world: World) -> None:
+    client = browser(world)
+    one, other = (world.link_for(world.token("door:open")) for _ in range(2))
+    page = client.get(one)
+    client.get(other)
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text))
+    assert client.post("/sign-in", data=fields).status_code == 303
+
+
+def test_a_link_without_its_secret_is_over(world: World) -> None:
+    for path in ("/sign-in", "/sign-in?t="):
+        answer = browser(world).get(path)
+        assert (answer.status_code, "登录链接已失效" in answer.text) == (403, True)
+
+
 def test_with_https_the_cookie_belongs_to_this_host_alone(db: Database) -> None:
     world = World(db, ApiOptions(base_url="https://hub.example.org"))
     world.build()
-    cookie = browser(world).get(world.link_for(world.token("door:open"))).headers["set-cookie"]
+    client = TestClient(world.app, "https://testserver", follow_redirects=False, client=("127.0.0.1", 1))
+    cookie = world.press(client, world.link_for(world.token("door:open"))).headers["set-cookie"]
     assert cookie.startswith(f"__Host-{COOKIE}=")
     assert "Secure" in cookie
     assert "strict-transport-security" in browser(world).get("/").headers
@@ -63,17 +102,20 @@ def test_with_https_the_cookie_belongs_to_this_host_alone(db: Database) -> None:
     "away", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:x", "", "/\r\nx: y"]
 )
 def test_a_link_leads_nowhere_else(world: World, away: str) -> None:
+    client = browser(world)
     link = world.link_for(world.token("door:open"))
-    answer = browser(world).get(link, params={"t": link.split("=")[1], "next": away})
+    word = re.findall(r'name="word" value="([^"]+)"', client.get(link).text)[0]
+    answer = client.post("/sign-in", data={"t": link.split("=")[1], "next": away, "word": word})
     assert answer.headers["location"] == "/"
+    assert 'name="next" value="/"' in client.get(link, params={"t": "x", "next": away}).text
 
 
 def test_guessing_links_is_slowed_down(world: World) -> None:
     client = browser(world)
-    statuses = [client.get("/sign-in?t=guess").status_code for _ in range(12)]
+    statuses = [world.press(client, "/sign-in?t=guess").status_code for _ in range(12)]
     assert statuses == [403] * 10 + [429] * 2
     world.clock.ahead_s += 60
-    assert client.get("/sign-in?t=guess").status_code == 403
+    assert world.press(client, "/sign-in?t=guess").status_code == 403
 
 
 def test_a_session_ends_with_its_token(world: World) -> None:

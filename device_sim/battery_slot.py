@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from device_sim.wrong_words import SLOT, said
 from domain.facts import Value
 
 READY_SOC_PCT = 95.0
@@ -18,7 +19,9 @@ RUNAWAY_SMOKE_C = 95.0
 RUNAWAY_PEAK_C = 640.0
 RUNAWAY_DEAF_C = 300.0
 
-Heat = Literal["none", "overheat", "runaway", "cooling"]
+EXCHANGE_S = 3.0
+
+Heat = Literal["none", "returned", "overheat", "runaway", "cooling"]
 
 
 @dataclass(slots=True)
@@ -41,6 +44,9 @@ class BatterySlot:
     heat_rise_s: float = 20.0
     warmer_c_per_s: float = 0.0
     reported_hot: bool = False
+    wrong: set[str] = field(default_factory=set)
+    air_c: float = 20.0
+    coming: str = ""
 
     @property
     def full(self) -> bool:
@@ -70,6 +76,11 @@ class BatterySlot:
         self.heat_rise_s = rise_s
         self.heat, self.heat_from_c, self.heat_peak_c, self.heat_s = "overheat", self.temp_c, peak_c, 0.0
 
+    def expect_hot(self, battery: str, peak_c: float) -> None:
+        """A rider exchanges the battery for one that is about as hot as it gets already."""
+        self.battery, self.coming = None, battery
+        self.heat, self.heat_peak_c, self.heat_s = "returned", peak_c, 0.0
+
     def run_away(self) -> None:
         """Nothing but time stops this."""
         self.heat, self.heat_from_c, self.heat_peak_c, self.heat_s = (
@@ -85,6 +96,14 @@ class BatterySlot:
         if self.charging:
             slower = 1.0 if self.soc_pct < 85 else max(0.25, (100 - self.soc_pct) / 15)
             self.soc_pct = min(100.0, self.soc_pct + CHARGE_PCT_PER_S * slower * dt_s)
+        self.air_c = air_c
+        if self.heat == "returned":
+            self.heat_s += dt_s
+            if self.heat_s < EXCHANGE_S:
+                return
+            self.put_in(self.coming, 30.0, 88.0, self.heat_peak_c - 1)
+            self.overheat(self.heat_peak_c, 20.0)
+            return
         if self.heat == "overheat" and not self.charger_on:
             self.cool()
         if self.heat == "overheat":
@@ -115,13 +134,23 @@ class BatterySlot:
             "enabled": self.enabled,
             "door": self.door,
             "charger_on": self.charger_on,
-            "temp_c": round(self.temp_c, 1),
+            "temp_c": round(self.temp_c, 1) if there else None,
             "soc_pct": float(int(self.soc_pct)) if there else None,
             "soh_pct": self.soh_pct if there else None,
             "pack_v": round(44.0 + 10.4 * self.soc_pct / 100, 1) if there else None,
             "pack_a": 0.0,
             "battery": self.battery,
+            "bms": "ok" if there else None,
+            "cell_delta_mv": float(20 + self._serial % 60) if there else None,
+            "cycles": self._serial % 900 if there else None,
+            "charger_temp_c": float(round(self.air_c + (22 if self.charging else 3))),
+            "extinguisher": "idle",
         }
         if self.charging:
             values["pack_a"] = 9.0 if self.soc_pct < 85 else 4.0
-        return values
+        return said(values, SLOT, self.wrong) if self.wrong else values
+
+    @property
+    def _serial(self) -> int:
+        digits = (self.battery or "")[2:]
+        return int(digits) if digits.isdecimal() else 0

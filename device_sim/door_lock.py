@@ -9,6 +9,7 @@ from typing import ClassVar
 from device_sim.behaviour import NEVER_MS, Arguments, Finished, Outcome, Say, Start, Word
 from device_sim.fault_kind import Argument, FaultKind
 from device_sim.reporter import Reporter
+from device_sim.wrong_words import DOOR, fault_kinds, said
 from devices.registry import kind_of
 from domain.facts import Value
 
@@ -33,6 +34,9 @@ class DoorLock:
         "lock_battery_low": FaultKind(
             "the battery of the lock runs out", {"pct": Argument("charge in percent", 0, 100, 9)}
         ),
+        "stays_unlocked": FaultKind("the bolt does not lock again"),
+        "silent": FaultKind("the lock says nothing; it still obeys"),
+        **fault_kinds(DOOR),
     }
 
     def begin(self, start: Start) -> None:
@@ -73,6 +77,8 @@ class DoorLock:
                 self._lock_again()
         self._report(now_ms)
         words, self._words = self._words, []
+        if "silent" in self._faults:
+            return [word for word in words if isinstance(word, Finished)]
         return words
 
     def report_all(self, now_ms: int) -> None:
@@ -122,6 +128,8 @@ class DoorLock:
                 self._unlock(now_ms, "pass", None, OPEN_S)
         elif name == "lock_battery_low":
             self._battery_pct = float(args["pct"])
+        elif name == "stays_unlocked" and self._bolt == "locked":
+            self._unlock(now_ms, "inside_button", None, OPEN_S)
 
     def heal(self, now_ms: int, name: str) -> None:
         """Repair."""
@@ -133,6 +141,10 @@ class DoorLock:
             self._close_ms = now_ms + 500
         elif name == "lock_battery_low":
             self._battery_pct = 100.0
+        elif name == "stays_unlocked" and self._leaf == "closed":
+            self._lock_ms = now_ms
+        elif name == "silent":
+            self._full_ms = now_ms
 
     def _somebody_wants(self, who: str, now_ms: int) -> None:
         if self._leaf == "open":
@@ -219,6 +231,8 @@ class DoorLock:
 
     def _lock_again(self) -> None:
         self._lock_ms = OFF_MS
+        if "stays_unlocked" in self._faults:
+            return
         if self._leaf == "open" or self._mode in STAYS_UNLOCKED or self._bolt != "unlocked":
             return
         if "jammed" in self._faults:
@@ -238,7 +252,7 @@ class DoorLock:
         self._words.append(Say("event", body, safety))
 
     def _values(self) -> dict[str, Value]:
-        return {
+        values: dict[str, Value] = {
             "bolt": self._bolt,
             "leaf": self._leaf,
             "mode": self._mode,
@@ -248,6 +262,7 @@ class DoorLock:
             "tamper": False,
             "last_unlock_cause": self._cause,
         }
+        return said(values, DOOR, self._faults)
 
     def _report(self, now_ms: int) -> None:
         values = self._values()
@@ -257,7 +272,7 @@ class DoorLock:
         elif now_ms >= self._beat_ms:
             fields = self._reporter.beat(values, now_ms)
         else:
-            if self._bolt == "moving":
+            if values["bolt"] == "moving":
                 del values["bolt"]  # over in a moment, and an event says how
             fields = self._reporter.changed(values, now_ms)
         if now_ms >= self._beat_ms:

@@ -9,6 +9,7 @@ from device_sim.behaviour import Arguments, Outcome, Say, Start, Word
 from device_sim.fault_kind import Argument, FaultKind
 from device_sim.reporter import Reporter
 from device_sim.world import DAY_MS
+from device_sim.wrong_words import COUNTER, fault_kinds, said
 from devices.registry import kind_of
 from domain.facts import Value
 
@@ -26,7 +27,12 @@ class OccupancySensor:
             "the counter counts people who are not there",
             {"per_min": Argument("people too many, a minute", -60, 60, 1)},
         ),
+        "jumps": FaultKind(
+            "every third reading of the counter is wild",
+            {"people": Argument("by how many", 1, 900, 60)},
+        ),
         "silent": FaultKind("the sensor says nothing"),
+        **fault_kinds(COUNTER),
     }
 
     def begin(self, start: Start) -> None:
@@ -44,6 +50,7 @@ class OccupancySensor:
         self._beat_ms = start.now_ms + start.rng.randrange(self._beat_every_ms)
         self._full_ms = start.now_ms + self._full_every_ms
         self._reset_day = -1
+        self._jump, self._readings = 0, 0
 
     def next_ms(self) -> int:
         """At once when somebody came or went."""
@@ -66,7 +73,12 @@ class OccupancySensor:
         if self._is_reset_due(now_ms):
             self._offset = 0.0
             words.append(Say("event", {"type": "count_reset"}))
-        values = self._stuck_values or self._values()
+        values = said(self._stuck_values or self._values(), COUNTER, self._faults)
+        if now_ms >= self._beat_ms:
+            self._readings += 1
+        count = values["count_raw"]
+        if self._jump and self._readings % 3 == 0 and isinstance(count, int):
+            values["count_raw"] = count + self._jump
         if now_ms >= self._full_ms:
             fields = self._reporter.all(values, now_ms)
             self._full_ms = now_ms + self._full_every_ms
@@ -97,6 +109,8 @@ class OccupancySensor:
         self._faults.add(name)
         if name == "stuck":
             self._stuck_values = self._values()
+        elif name == "jumps":
+            self._jump = int(args["people"])
         elif name == "drift":
             self._drifted_ms = now_ms
             self._drift_per_ms = float(args["per_min"]) / 60_000
@@ -108,6 +122,8 @@ class OccupancySensor:
             self._stuck_values = None
         elif name == "drift":
             self._drift_per_ms = self._offset = 0.0
+        elif name == "jumps":
+            self._jump = 0
         elif name == "silent":
             self._full_ms = now_ms
 

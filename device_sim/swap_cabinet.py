@@ -9,6 +9,7 @@ from device_sim.battery_slot import RUNAWAY_DEAF_C, RUNAWAY_SMOKE_C, BatterySlot
 from device_sim.behaviour import Arguments, Outcome, Say, Start, Word
 from device_sim.fault_kind import Argument, FaultKind, UnknownFault
 from device_sim.reporter import Reporter
+from device_sim.wrong_words import ANY_SLOT, CABINET, SLOT, fault_kinds, said
 from devices.registry import kind_of
 from domain.facts import Value
 
@@ -19,7 +20,6 @@ OVERHEAT_C = 60.0
 RUNAWAY_C = 75.0
 SLOTS_PER_MESSAGE = 24
 """A full report of 24 slots is about 6 KiB; a message may have 16."""
-ANY_SLOT = Argument("number of the slot; without it a charging one", 1, 48)
 
 
 class SwapCabinet:
@@ -27,17 +27,19 @@ class SwapCabinet:
 
     FAULTS: ClassVar[Mapping[str, FaultKind]] = {
         "overheat": FaultKind(
-            "a battery gets hot and stays so until its charger stops",
+            "a rider leaves a hot battery, which stays hot until its charger stops",
             {
                 "slot": ANY_SLOT,
                 "temp_c": Argument("how hot it gets; without it 62 to 68", 45, 74),
-                "rise_s": Argument("within how many seconds", 1, 86_400, 20),
+                "rise_s": Argument("the battery that is there gets hot, within so many seconds", 1, 86_400),
             },
         ),
         "runaway": FaultKind("a battery burns: smoke, then silence from its slot", {"slot": ANY_SLOT}),
         "smoke": FaultKind("the smoke sensor answers"),
         "slot_silent": FaultKind("one slot is left out of every report", {"slot": ANY_SLOT}),
         "dead": FaultKind("the cabinet says nothing"),
+        **fault_kinds(CABINET),
+        **fault_kinds(SLOT, {"slot": ANY_SLOT}),
     }
 
     def begin(self, start: Start) -> None:
@@ -114,7 +116,7 @@ class SwapCabinet:
         """Break."""
         self._pass_time(now_ms)
         self._now_changed = True
-        if name in ("smoke", "dead"):
+        if name in ("smoke", "dead") or name in CABINET:
             self._faults[name] = 0
             if name == "smoke":
                 self._say_smoke()
@@ -126,11 +128,20 @@ class SwapCabinet:
             return
         if slot.battery is None:
             slot.put_in(self._new_battery(), 50.0, self._new_health(), slot.temp_c)
-        if name == "overheat":
+        if name in SLOT:
+            slot.wrong = {*slot.wrong, name}
+            if name == "extinguisher":
+                body = {"type": "extinguisher_fired", "slot": slot.n}
+                self._words.append(Say("event", body, safety=True))
+        elif name == "overheat":
             peak_c = args.get("temp_c")
+            peak_c = self._rng.uniform(62, 68) if peak_c is None else float(peak_c)
             slot.soc_pct = min(slot.soc_pct, 60.0)  # only a battery that is being charged overheats
             slot.charger_on = True
-            slot.overheat(self._rng.uniform(62, 68) if peak_c is None else peak_c, args["rise_s"])
+            if args.get("rise_s") is None:
+                slot.expect_hot(self._new_battery(), peak_c)
+            else:
+                slot.overheat(peak_c, args["rise_s"])
         else:
             slot.run_away()
             for neighbour in (self._slots.get(slot.n - 1), self._slots.get(slot.n + 1)):
@@ -147,6 +158,7 @@ class SwapCabinet:
             self._full_ms = now_ms
         if slot is not None:
             slot.silent = False
+            slot.wrong = slot.wrong - {name}
         if name == "slot_silent":
             return
         if name == "runaway" and slot is not None:
@@ -160,7 +172,7 @@ class SwapCabinet:
         for slot in self._slots.values():
             slot.enabled = slot.charger_on = True
             slot.warmer_c_per_s, slot.reported_hot = 0.0, False
-            if slot.heat == "overheat":
+            if slot.heat in ("overheat", "returned"):
                 slot.cool()
 
     def _pick(self, n: Any) -> BatterySlot:
@@ -248,7 +260,7 @@ class SwapCabinet:
 
     def _values(self) -> dict[str, Value]:
         air_c = self._air_c(self._passed_ms)
-        return {
+        values: dict[str, Value] = {
             "status": self._status,
             "enabled": True,
             "charging_enabled": self._power_on,
@@ -259,7 +271,9 @@ class SwapCabinet:
             "cabinet_temp_c": round(air_c, 0),
             "power_w": self._power_w(),
             "energy_kwh": round(self._energy_kwh, 1),
+            "estop": False,
         }
+        return said(values, CABINET, self._faults)
 
     def _report(self, now_ms: int) -> None:
         if now_ms >= self._full_ms:

@@ -75,6 +75,7 @@ class Installation:
 
     def series(self) -> Series:
         """Where measured values go; CannotStart when this version cannot send them there."""
+        from storage.rolled_series import RolledSeries
         from storage.series import SqlSeries
 
         if self.settings.series != "sql":
@@ -82,7 +83,7 @@ class Installation:
                 f"WAYSTATION_SERIES is {self.settings.series}, which this version cannot write to yet; "
                 "leave it at sql."
             )
-        return SqlSeries()
+        return RolledSeries(SqlSeries())
 
     def database(self) -> Database:
         """The database, which must exist and have the shape of this version; CannotStart when not."""

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from domain.errors import WaystationError
+from storage import rollup_tables as _hours  # noqa: F401 - its tables belong to the metadata
 from storage import series_tables, store
 from storage.database import open_database
 

@@ -9,8 +9,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Table
 
-from storage import tables
+from storage import rollup_tables, tables
 from storage.database import Database
+from storage.rollups import hour_of
 from storage.series import Series
 from storage.states import prune_boots
 
@@ -29,13 +30,17 @@ class Keep:
     raw_days: int = 30
     record_days: int = 730
 
+    def raw_from_ms(self, now_ms: int) -> int:
+        """From when on readings are kept: whole hours, so that none is rolled up from what is left of it."""
+        return hour_of(now_ms - self.raw_days * DAY_MS)
+
 
 def prune(database: Database, series: Series, keep: Keep, now_ms: int) -> Iterator[None]:
     """Delete what is too old, one short transaction at each `next`; pause between them as you like.
 
     Open alerts, commands under way and the current boot of a speaker are never too old.
     """
-    raw_ms = now_ms - keep.raw_days * DAY_MS
+    raw_ms = keep.raw_from_ms(now_ms)
     after: str | None = ""
     while after is not None:
         with database.write() as connection:
@@ -64,6 +69,9 @@ def _steps(now_ms: int, raw_ms: int, record_ms: int) -> Iterator[Step]:
     yield _older(step, (step.c.at_ms < record_ms) & step.c.command_id.not_in(kept))
     yield _older(tables.access, tables.access.c.at_ms < record_ms)
     yield _older(tables.audit, tables.audit.c.at_ms < record_ms)
+    for hours in (rollup_tables.rollup, rollup_tables.uptime_hour, rollup_tables.use_hour):
+        yield _older(hours, hours.c.hour_ms < record_ms)
+    yield _older(rollup_tables.late_hour, rollup_tables.late_hour.c.hour_ms < raw_ms)
     yield _older(tables.sign_in, tables.sign_in.c.expires_ms < now_ms - DAY_MS)
 
 

@@ -158,12 +158,51 @@ class RuleRow(NamedTuple):
             yield adcode, self.before.alerts[adcode], self.after.alerts[adcode]
 
 
-def counted(tally: RuleTally) -> dict[str, Any]:
-    """A rule's count as plain data, for JSON."""
+def as_data(tally: Tally, severities: Mapping[str, str], from_ms: int) -> dict[str, Any]:
+    """The whole count as plain data, for JSON; times in epoch milliseconds, lengths in seconds."""
     return {
-        "alerts": tally.alerts.total(),
-        "open_s": tally.open_ms // 1000,
-        "still_open": tally.still_open,
-        "flaps": tally.flaps,
-        "failed": tally.failed,
+        "from_ms": from_ms,
+        "to_ms": tally.end_ms,
+        "stations": tally.stations,
+        "devices": tally.devices,
+        "messages": tally.messages,
+        "before": tally.alerts("before"),
+        "after": tally.alerts("after"),
+        "summary": tally.summary(),
+        "rules": [
+            {
+                "code": row.code,
+                "severity": row.severity,
+                "before": _counted(row.before),
+                "after": _counted(row.after),
+                "counties": [
+                    {"adcode": adcode, "before": before, "after": after}
+                    for adcode, before, after in row.counties()
+                ],
+            }
+            for row in tally.rows(severities)
+        ],
+    }
+
+
+def _counted(rule: RuleTally) -> dict[str, Any]:
+    return {
+        "alerts": rule.alerts.total(),
+        "open_s": rule.open_ms // 1000,
+        "still_open": rule.still_open,
+        "flaps": rule.flaps,
+        "failed": rule.failed,
+        "examples": [
+            {
+                "station": one.device.station,
+                "device": one.device.short,
+                "part": one.part,
+                "begun_ms": one.begun_ms,
+                "lasted_s": None if one.ended_ms is None else (one.ended_ms - one.begun_ms) // 1000,
+                "values": dict(one.values),
+                "text_zh": one.text_zh,
+                "text_en": one.text_en,
+            }
+            for one in rule.examples
+        ],
     }

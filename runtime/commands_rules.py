@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from domain.errors import BadRulebook
+from runtime.commands_backtest import backtest
 from runtime.installation import Installation
 from runtime.output import moment, say, show_table
 
 app = typer.Typer(no_args_is_help=True, help="The rulebook.")
+app.command()(backtest)
 File = Annotated[Path, typer.Argument(help="A rulebook in YAML.")]
 
 

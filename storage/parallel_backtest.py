@@ -1,0 +1,76 @@
+"""A back-test on several cores: each process takes some of the stations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from typing import Final, NamedTuple
+
+from rules.away import HubAway
+from rules.rulebook import Rulebook, load_rulebook
+from rules.tally import Tally
+from storage.backtests import WARM_UP_MS, Period, backtest, station_ids
+from storage.database import Database, open_database
+from storage.hub_away import hub_away
+
+WORTH_IT: Final = 8
+"""Fewer stations are done before another process has started."""
+SHARES_PER_CORE: Final = 4
+MOST_CORES: Final = 8
+
+
+class BookText(NamedTuple):
+    """A rulebook as it is written; programs made from it cannot be handed to another process."""
+
+    text: str
+    version: int
+    name: str
+
+    def load(self) -> Rulebook:
+        """Raises BadRulebook with file, line and field of each mistake."""
+        return load_rulebook(self.text, version=self.version, name=self.name)
+
+
+def backtest_on_all_cores(
+    url: str,
+    database: Database,
+    before: BookText,
+    after: BookText,
+    period: Period,
+    *,
+    cores: int | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Tally:
+    """The same as `storage.backtests.backtest`; `url` is the address of `database`."""
+    ids = station_ids(database, period)
+    away = hub_away(database, period.from_ms - WARM_UP_MS, period.to_ms)
+    workers = min(cores or os.cpu_count() or 1, MOST_CORES)
+    if workers < 2 or len(ids) < WORTH_IT:
+        old, new = before.load(), after.load()
+        return backtest(database, old, new, period, only=ids, away=away, progress=progress)
+    size = max(1, -(-len(ids) // (workers * SHARES_PER_CORE)))
+    shares = [ids[at : at + size] for at in range(0, len(ids), size)]
+    tally = Tally(period.to_ms)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        running = [pool.submit(_share, url, before, after, period, share, away) for share in shares]
+        for ended in as_completed(running):
+            tally.merge(ended.result())
+            progress(tally.stations, len(ids))
+    return tally
+
+
+def _share(
+    url: str,
+    before: BookText,
+    after: BookText,
+    period: Period,
+    ids: Sequence[str],
+    away: HubAway,
+) -> Tally:
+    database = open_database(url, connections=1)
+    try:
+        return backtest(database, before.load(), after.load(), period, only=ids, away=away)
+    finally:
+        database.close()

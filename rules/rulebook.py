@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from devices.kind import Kind
 from devices.registry import kinds as all_kinds
@@ -26,6 +26,8 @@ class Rulebook:
     sha: str
     kinds: Mapping[str, Kind]
     name: str = "rulebook.yaml"
+    area: str = ""
+    """Empty for the province's; an area's own holds only what differs there."""
 
     def for_kind(self, kind: str) -> tuple[Rule, ...]:
         """The rules that watch devices of this kind, in the order of the file."""
@@ -46,10 +48,28 @@ class Rulebook:
         return tuple(f"{self.name}:{line}: {said}" for line, said in found)
 
 
+def over(above: Rulebook, own: Rulebook) -> Rulebook:
+    """What holds in an area: its own rules, and those of the book above that it does not have itself."""
+    mine = {rule.code for rule in own.rules}
+    kept = (replace(one, version=one.version or above.version) for one in above.rules if one.code not in mine)
+    rules = (*kept, *(replace(one, version=own.version) for one in own.rules))
+    return replace(own, rules=rules)
+
+
 def load_rulebook(
-    text: str, *, version: int, name: str = "rulebook.yaml", kinds: Mapping[str, Kind] | None = None
+    text: str,
+    *,
+    version: int,
+    name: str = "rulebook.yaml",
+    kinds: Mapping[str, Kind] | None = None,
+    area: str = "",
+    above: Rulebook | None = None,
 ) -> Rulebook:
-    """Read and check a rulebook; raise BadRulebook with `file:line: field: what is wrong` for each."""
+    """Read and check a rulebook; raise BadRulebook with `file:line: field: what is wrong` for each.
+
+    With `above`, the book of a larger area, its codes may stand in `inhibited_by`, and a rule that
+    replaces one of its safety rules is refused.
+    """
     known = all_kinds() if kinds is None else kinds
     complaints = Complaints(name)
     document = read(text, complaints)
@@ -75,12 +95,17 @@ def load_rulebook(
         rule = read_rule(words, node)
         if rule is not None:
             rules.append(rule)
-    _check_codes(rules, complaints)
+    _check_codes(rules, complaints, () if above is None else above.rules)
     complaints.stop_if_any()
-    return Rulebook(tuple(rules), version, hashlib.sha256(text.encode()).hexdigest(), known, name)
+    return Rulebook(tuple(rules), version, hashlib.sha256(text.encode()).hexdigest(), known, name, area)
 
 
-def _check_codes(rules: list[Rule], complaints: Complaints) -> None:
+def _check_codes(rules: list[Rule], complaints: Complaints, larger: tuple[Rule, ...]) -> None:
+    untouchable = {rule.code for rule in larger if rule.safety}
+    for rule in rules:
+        if rule.code in untouchable:
+            said = "is a safety rule of the larger area: no area has its own"
+            complaints.add(rule.line, f"{rule.code}.code", said)
     lines: dict[str, int] = {}
     for rule in rules:
         if rule.code in lines:
@@ -89,7 +114,7 @@ def _check_codes(rules: list[Rule], complaints: Complaints) -> None:
         lines.setdefault(rule.code, rule.line)
     if complaints.found:
         return
-    above = {rule.code: rule.inhibited_by for rule in rules}
+    above = {rule.code: rule.inhibited_by for rule in (*larger, *rules)}
     for rule in rules:
         for code in rule.inhibited_by:
             if code not in above:

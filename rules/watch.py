@@ -58,7 +58,7 @@ class Watcher:
 
         Call it for every message of a device whose `watch` is not empty, also when nothing changed.
         """
-        plan = self._plan(device.kind)
+        plan = self._plan(device)
         if plan is None:
             return []
         hits: dict[tuple[int, str], BoundRule] = {}
@@ -99,7 +99,7 @@ class Watcher:
 
         For a part, put the fields of the device from the same message beside those of the part.
         """
-        plan = self._plan(device.kind)
+        plan = self._plan(device)
         if plan is None or now_ms - happened_ms > DAY_MS:
             return []
         moment = self._moment(plan, device, state, now_ms, _NONE)
@@ -130,7 +130,7 @@ class Watcher:
         body: Mapping[str, Any],
     ) -> list[Effect]:
         """After an event was folded in, whether it was in order or not."""
-        plan = self._plan(device.kind)
+        plan = self._plan(device)
         if plan is None:
             return []
         moment = self._moment(plan, device, state, now_ms, _NONE)
@@ -169,7 +169,7 @@ class Watcher:
 
         Leave out what is unknown or too old.
         """
-        plan = self._plan(device.kind)
+        plan = self._plan(device)
         if plan is None:
             return []
         before = state.own.values
@@ -197,7 +197,7 @@ class Watcher:
         `floor_ms` is when the lanes caught up, or now while they have not: no silence counts before it,
         and until then only safety rules keep their deadlines.
         """
-        plan = self._plan(device.kind)
+        plan = self._plan(device)
         if plan is None:
             return []
         moment = self._moment(plan, device, state, now_ms, open_codes)
@@ -225,7 +225,7 @@ class Watcher:
             due_ms = entry.get("due")
             if due_ms is not None and (earliest is None or due_ms < earliest):
                 earliest = due_ms
-        plan = self._plan(device.kind)
+        plan = self._plan(device)
         if plan is not None and state.seen_ms is not None:
             for bound in plan.silent:
                 if f"0/{bound.rule.code}" not in watch:
@@ -239,7 +239,7 @@ class Watcher:
 
         What is pending goes on from its own begin, under the new `for`; what a person must end stays.
         """
-        plan = self._plan(device.kind)
+        plan = self._plan(device)
         moment = self._moment(plan or Plan(), device, state, now_ms, _NONE)
         for key, entry in list(state.watch.items()):
             part, code = _split(key)
@@ -264,7 +264,7 @@ class Watcher:
 
     def reset(self, device: DeviceId, state: DeviceState, part: int, code: str, now_ms: int) -> list[Effect]:
         """A person ended an alert. If its condition still holds, a new episode begins at once."""
-        plan = self._plan(device.kind)
+        plan = self._plan(device)
         moment = self._moment(plan or Plan(), device, state, now_ms, _NONE)
         if not moment.is_open(part, code):
             return []
@@ -279,11 +279,11 @@ class Watcher:
     ) -> Moment:
         return Moment(self._office, plan, device, state, now_ms, open_codes)
 
-    def _plan(self, kind: str) -> Plan | None:
+    def _plan(self, device: DeviceId) -> Plan | None:
         try:
-            return self._plans[kind]
+            return self._plans[device.kind]
         except KeyError:
-            plan = self._plans[kind] = plan_for(kind, self.rulebook)
+            plan = self._plans[device.kind] = plan_for(device.kind, self.rulebook)
             return plan
 
 

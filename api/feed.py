@@ -14,6 +14,7 @@ from api.areas import is_within
 from api.board import Board, Changes, Shown
 from api.divisions import County, named
 from api.options import ApiOptions
+from api.packing import Piece
 from api.station_json import alert_json
 from api.stopping import Stopping
 from api.streams import Reader, event, event_of
@@ -55,7 +56,7 @@ class Feed:
         self._stopping = stopping
         self._readers: dict[Audience, set[Reader]] = {}
         self._addresses: Counter[str] = Counter()
-        self._snapshots: dict[Audience, bytes] = {}
+        self._snapshots: dict[Audience, Piece] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
         self._pool = ThreadPoolExecutor(1, "feed")
@@ -101,7 +102,7 @@ class Feed:
         ):
             raise TooMany
         reader = Reader(options.live_queue)
-        reader.put(self._snapshot(audience))
+        reader.put(*self._snapshot(audience))
         self._readers.setdefault(audience, set()).add(reader)
         self._addresses[address] += 1
         self._stopping.add(reader.close)
@@ -144,10 +145,10 @@ class Feed:
                 beat = event("beat", {"now": text_of(self._clock.now_ms()), "hub": self.hub()})
                 self._put_all(self._readers, beat)
 
-    def _put_all(self, audiences: Iterable[Audience], message: bytes) -> None:
+    def _put_all(self, audiences: Iterable[Audience], *message: Piece) -> None:
         for audience in list(audiences):
             for reader in list(self._readers.get(audience, ())):
-                reader.put(message)
+                reader.put(*message)
 
     def _tell(self, changes: Changes) -> None:
         if not (changes.stations or changes.alerts or changes.everything):
@@ -156,7 +157,7 @@ class Feed:
         for audience in list(self._readers):
             if changes.everything:
                 # Another database, or an older copy of it: what they have is worth nothing.
-                self._put_all([audience], self._snapshot(audience))
+                self._put_all([audience], *self._snapshot(audience))
                 continue
             told = self._wanted(audience, sorted(changes.stations))
             if told:
@@ -172,16 +173,16 @@ class Feed:
             if is_within(audience.staff or "", division, alert.device.station):
                 self._put_all([audience], event("alert", alert_json(alert)))
 
-    def _snapshot(self, audience: Audience) -> bytes:
+    def _snapshot(self, audience: Audience) -> tuple[Piece, Piece]:
         cached = self._snapshots.get(audience)
         if cached is None:
             told = self._wanted(audience, self._board.ids)
             codes = sorted({shown.station.area for shown in told})
             counties = [named(self._counties, code)._asdict() for code in codes]
             text = json.dumps(counties, ensure_ascii=False, separators=(",", ":"))
-            cached = b',"counties":' + text.encode() + b',"stations":[' + self._bodies(audience, told) + b"]}"
-            self._snapshots[audience] = cached
-        return event_of("snapshot", self._head() + cached)
+            body = b',"counties":' + text.encode() + b',"stations":[' + self._bodies(audience, told) + b"]}"
+            cached = self._snapshots[audience] = Piece(body + b"\n\n")
+        return Piece(b"event: snapshot\ndata: " + self._head()), cached
 
     def _head(self) -> bytes:
         head = {"now": text_of(self._clock.now_ms()), "version": self._board.version, "hub": self.hub()}

@@ -11,24 +11,27 @@ from typing import Any, Final
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.packing import Gzip, Piece, Plain
+
 MEDIA_TYPE: Final = "text/event-stream"
 PIECE: Final = 32 * 1024
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
+    (b"vary", b"Accept-Encoding"),
 ]
-RESYNC: Final = b"event: resync\ndata: {}\n\n"
+RESYNC: Final = Piece(b"event: resync\ndata: {}\n\n")
 
 
-def event(name: str, data: object) -> bytes:
+def event(name: str, data: object) -> Piece:
     """One event with JSON data."""
     return event_of(name, json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def event_of(name: str, data: bytes) -> bytes:
+def event_of(name: str, data: bytes) -> Piece:
     """One event with data that is JSON on one line already."""
-    return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
+    return Piece(b"event: " + name.encode() + b"\ndata: " + data + b"\n\n")
 
 
 class Reader:
@@ -36,17 +39,17 @@ class Reader:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[tuple[Piece, ...]] = deque()
         self._ready = asyncio.Event()
         self.closed = False
 
-    def put(self, message: bytes) -> None:
-        """Queue a message; a reader that is too far behind is told to begin anew, and no more."""
+    def put(self, *message: Piece) -> None:
+        """Queue a message in its pieces; a reader too far behind is told to begin anew, and no more."""
         if self.closed:
             return
         if len(self._queue) >= self._most:
             self._queue.clear()
-            self._queue.append(RESYNC)
+            self._queue.append((RESYNC,))
             self.closed = True
         else:
             self._queue.append(message)
@@ -57,12 +60,12 @@ class Reader:
         self.closed = True
         self._ready.set()
 
-    async def take(self) -> list[bytes]:
+    async def take(self) -> list[Piece]:
         """Everything queued, at least one message; nothing at the end."""
         while not self._queue and not self.closed:
             self._ready.clear()
             await self._ready.wait()
-        taken = list(self._queue)
+        taken = [piece for message in self._queue for piece in message]
         self._queue.clear()
         return taken
 
@@ -79,21 +82,25 @@ class EventStream(Response):
         *,
         write_within_s: float,
         first_within_s: float | None = None,
+        gzip: bool = False,
     ) -> None:
         super().__init__()
         self._reader = reader
         self._on_end = on_end
         self._write_within_s = write_within_s
         self._within_s = first_within_s or write_within_s
+        self._form: Plain | Gzip = Gzip() if gzip else Plain()
+        if gzip:
+            self.headers["content-encoding"] = "gzip"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         watcher = asyncio.create_task(self._watch(receive))
         try:
             extra = [pair for pair in self.raw_headers if pair[0] not in (b"content-length", b"content-type")]
             await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *extra]})
-            while messages := await self._reader.take():
-                await self._write(send, b"".join(messages))
-            await self._write(send, b"", last=True)
+            while pieces := await self._reader.take():
+                await self._write(send, self._form.add(pieces))
+            await self._write(send, self._form.end(), last=True)
         except TimeoutError:
             # Closing would wait for a reader that does not read.
             abort = scope.get("state", {}).get("abort")

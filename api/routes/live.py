@@ -8,6 +8,7 @@ from starlette.responses import Response
 from api.asking import Area
 from api.caller import FOR_ALL, Anyone
 from api.feed import Audience, TooMany
+from api.packing import takes_gzip
 from api.problems import Problem, declared
 from api.state import Hub
 from api.streams import EventStream, documented
@@ -45,5 +46,9 @@ async def live(request: Request, hub: Hub, caller: Anyone, area: Area = "") -> R
         ) from None
     options = hub.options
     return EventStream(
-        reader, leave, write_within_s=options.write_within_s, first_within_s=options.snapshot_within_s
+        reader,
+        leave,
+        write_within_s=options.write_within_s,
+        first_within_s=options.snapshot_within_s,
+        gzip=takes_gzip(request.headers.get("accept-encoding", "")),
     )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import httpx2
 import pytest
 
 from api.options import ApiOptions
-from storage import alerts
+from api.packing import Piece
+from storage import alerts, stations
 from storage.database import Database
+from storage.stations import Station
 from tests.api.conftest import HERE, World
 from tests.api.serving import EventClient, Served, serving
 from tests.waiting import eventually
@@ -51,6 +56,32 @@ def test_a_snapshot_comes_first_and_then_what_changes(live: tuple[World, Served]
     assert (station["id"], station["availability"]["state"]) == (HERE, "full")
     assert change["version"] > snapshot["version"]
     client.close()
+
+
+def test_whoever_takes_gzip_gets_each_event_at_once_and_a_fraction_of_the_bytes(
+    live: tuple[World, Served],
+) -> None:
+    world, served = live
+    now_ms = world.clock.now_ms()
+    with world.db.write() as conn:
+        many = [
+            Station(f"331004-{n:04}", "331004", "331004", f"{n:03}", f"路桥{n}号驿站", hours="24/7")
+            for n in range(500)
+        ]
+        stations.put_stations(conn, [replace(one, created_ms=now_ms) for one in many])
+    world.look()
+    sizes = {}
+    for coding in ("identity", "gzip"):
+        with httpx2.stream("GET", f"{served.url}/api/v1/live", headers={"Accept-Encoding": coding}) as answer:
+            assert answer.headers.get("content-encoding") == ("gzip" if coding == "gzip" else None)
+            assert answer.headers["vary"] == "Accept-Encoding"
+            lines = answer.iter_lines()
+            assert next(lines) == "event: snapshot"
+            assert len(json.loads(next(lines)[6:])["stations"]) == 503
+            sizes[coding] = answer.num_bytes_downloaded
+            world.facts(people=3 if coding == "gzip" else 4)
+            assert next(line for line in lines if line.startswith("event: change"))
+    assert sizes["gzip"] < sizes["identity"] / 8
 
 
 def test_a_hint_is_a_reason_to_look_at_once(db: Database) -> None:
@@ -148,7 +179,7 @@ def test_who_does_not_read_is_cut_off_and_others_go_on(db: Database) -> None:
         stalled = [EventClient(served.port, "/api/v1/live", small=True) for _ in range(5)]
         reading = join(served)
         eventually(lambda: world.state.feed.clients == 6)
-        filler = b"event: change\ndata: " + b"x" * 60_000 + b"\n\n"
+        filler = Piece(b"event: change\ndata: " + b"x" * 60_000 + b"\n\n")
 
         def flood() -> bool:
             for readers in list(world.state.feed._readers.values()):
@@ -171,9 +202,9 @@ def test_a_reader_that_is_too_far_behind_is_told_to_begin_anew() -> None:
     async def scene() -> None:
         reader = Reader(3)
         for n in range(4):
-            reader.put(b"%d" % n)
+            reader.put(Piece(b"%d" % n))
         assert await reader.take() == [RESYNC]
-        reader.put(b"nothing more")
+        reader.put(Piece(b"nothing more"))
         assert await reader.take() == []
 
     # A thread of its own: a browser of another test may keep a loop running in this one.

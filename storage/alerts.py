@@ -14,12 +14,14 @@ from domain.errors import Conflict, NotFound
 from domain.facts import Value
 from domain.ids import DeviceId
 from storage.areas import within
-from storage.tables import alert
+from storage.tables import alert, alert_basis
 from storage.texts import json_text, storable
 from storage.versions import ALERTS, next_versions
 
 Severity = Literal["emergency", "major", "minor", "info"]
 AlertState = Literal["firing", "acknowledged", "resolved"]
+MAX_BASES: Final = 20
+"""How often it is noted why an alert began again: a sensor that flaps for days says nothing new."""
 Asked = Literal["open", "firing", "acknowledged", "resolved"]
 
 
@@ -41,6 +43,7 @@ class NewAlert(NamedTuple):
     values: Mapping[str, Value]
     text_zh: str
     text_en: str
+    basis: Mapping[str, Any] | None = None
 
 
 class Opened(NamedTuple):
@@ -133,8 +136,9 @@ def _open(connection: Connection, new: NewAlert, version: int) -> Opened:
         },
     )
     if id_ is not None:
+        _note_basis(connection, new, new.id, 0)
         return Opened(new.id, True)
-    kept = connection.scalar(
+    kept = connection.execute(
         sa.update(alert)
         .where(*_fault(new.device, new.part, new.code), alert.c.id != new.id)
         .values(
@@ -142,9 +146,26 @@ def _open(connection: Connection, new: NewAlert, version: int) -> Opened:
             refuse_entry=sa.or_(alert.c.refuse_entry, sa.literal(new.refuse_entry)),
             version=version,
         )
-        .returning(alert.c.id)
-    )
-    return Opened(kept or new.id, False)
+        .returning(alert.c.id, alert.c.flaps)
+    ).one_or_none()
+    if kept is not None:
+        _note_basis(connection, new, kept.id, kept.flaps)
+    return Opened(kept.id if kept is not None else new.id, False)
+
+
+def _note_basis(connection: Connection, new: NewAlert, id_: str, flap: int) -> None:
+    if new.basis is not None and flap <= MAX_BASES:
+        body = json_text({**new.basis, "values": dict(new.values)})
+        connection.execute(
+            sa.insert(alert_basis).values(alert_id=id_, flap=flap, at_ms=new.learned_ms, body=body)
+        )
+
+
+def bases(connection: Connection, id: str) -> list[tuple[int, int, dict[str, Any]]]:  # noqa: A002
+    """Why it opened, and began again the first times: (flap, at_ms, body), flap 0 for the opening."""
+    wanted = sa.select(alert_basis.c.flap, alert_basis.c.at_ms, alert_basis.c.body)
+    rows = connection.execute(wanted.where(alert_basis.c.alert_id == id).order_by(alert_basis.c.flap))
+    return [(flap, at_ms, json.loads(body)) for flap, at_ms, body in rows]
 
 
 def _fault(device: DeviceId, part: int, code: str) -> list[ColumnElement[bool]]:

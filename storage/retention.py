@@ -62,6 +62,8 @@ def _steps(now_ms: int, raw_ms: int, record_ms: int) -> Iterator[Step]:
     yield lambda connection: prune_boots(connection, now_ms - BOOTS_DAYS * DAY_MS, ROWS_AT_ONCE) > 0
     alert, notice, command = tables.alert, tables.notice, tables.command
     yield _older(alert, alert.c.resolved_ms < record_ms)
+    basis = tables.alert_basis
+    yield _older(basis, (basis.c.at_ms < record_ms) & basis.c.alert_id.not_in(sa.select(alert.c.id)))
     yield _older(notice, (notice.c.created_ms < record_ms) & notice.c.state.in_(("sent", "failed")))
     under_way = command.c.state.in_(tables.OPEN_COMMAND_STATES)
     yield _older(command, (command.c.updated_ms < record_ms) & ~under_way)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from domain.errors import NotFound
+from domain.errors import Conflict, NotFound
 from storage.tables import rulebook
 
 PROVINCE = "province"
@@ -80,6 +80,36 @@ def active_version(connection: Connection, area: str = PROVINCE) -> int:
     """The number of the active rulebook, 0 for none: cheap enough to ask before each batch."""
     found = connection.scalar(sa.select(rulebook.c.version).where(rulebook.c.area == area, rulebook.c.active))
     return found or 0
+
+
+def all_active(connection: Connection) -> list[RulebookRow]:
+    """The rulebooks that decide now: the province's first, then those of areas that have their own."""
+    rows = [
+        RulebookRow(*row) for row in connection.execute(sa.select(rulebook).where(rulebook.c.active))
+    ]
+    return sorted(rows, key=lambda row: (row.area != PROVINCE, len(row.area), row.area))
+
+
+def active_versions(connection: Connection) -> frozenset[int]:
+    """Their numbers: cheap enough to ask every second."""
+    return frozenset(connection.scalars(sa.select(rulebook.c.version).where(rulebook.c.active)))
+
+
+def roll_back(connection: Connection, version: int, actor: str, now_ms: int) -> RulebookRow:
+    """Put an earlier text in force again, as a new row; Conflict when it is in force already."""
+    row = get(connection, version)
+    if row.active:
+        raise Conflict(f"Rulebook {version} is in force already.")
+    return add(connection, row.text, actor, now_ms, area=row.area)
+
+
+def drop_area(connection: Connection, area: str) -> int:
+    """An area gives up its own rulebook; returns the version that was in force, or NotFound."""
+    if area == PROVINCE:
+        raise Conflict("The province always has a rulebook; load another one.")
+    row = active(connection, area)
+    connection.execute(sa.update(rulebook).where(rulebook.c.version == row.version).values(active=False))
+    return row.version
 
 
 def get(connection: Connection, version: int) -> RulebookRow:

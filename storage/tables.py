@@ -240,6 +240,14 @@ Index(
     postgresql_where=alert_is_open,
 )
 
+alert_basis = _table(
+    "alert_basis",
+    _text("alert_id", primary_key=True),
+    _int("flap", primary_key=True, autoincrement=False),  # 0: it opened; then each time it began again
+    _int("at_ms"),
+    _text("body"),  # why, with the values and where they come from
+)
+
 notice = _numbered(
     "notice",
     _text("alert_id"),

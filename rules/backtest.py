@@ -13,7 +13,7 @@ from domain.clock_offset import least_offset, time_of
 from domain.facts import Mark, Value
 from domain.ids import DeviceId, edge_box
 from rules.away import HubAway
-from rules.effects import Effect, OpenAlert, ResolveAlert
+from rules.effects import Effect, OpenAlert, Reason, ResolveAlert
 from rules.rule import CLOCK_FAULT, STATION
 from rules.side_by_side import Side, Sides
 from rules.station_facts import DeviceFacts, by_role, differ, facts_of, half_life_ms, newest_ms
@@ -72,6 +72,7 @@ class Episode(NamedTuple):
 
     alert: OpenAlert
     ended_ms: int | None
+    reason: Reason | None
     flaps: int
 
 
@@ -362,16 +363,17 @@ class StationReplay:
                 known = judge.open.pop((effect.device, effect.part, effect.code), None)
                 if known is None:
                     continue
-                self._tell(judge, known, effect.at_ms)
+                self._tell(judge, known, effect)
             else:
                 continue
             self._alerts_moved = True
             if effect.device == self.station:
                 judge.codes = frozenset(code for device, _, code in judge.open if device == self.station)
 
-    def _tell(self, judge: Judge, known: _Open, ended_ms: int | None) -> None:
+    def _tell(self, judge: Judge, known: _Open, end: ResolveAlert | None) -> None:
         if known.alert.learned_ms >= self._count_from_ms:
-            self._note(judge.side, Episode(known.alert, ended_ms, known.flaps))
+            ended_ms, reason = (None, None) if end is None else (end.at_ms, end.reason)
+            self._note(judge.side, Episode(known.alert, ended_ms, reason, known.flaps))
 
 
 def _refresh(one: _Device, kind: Kind, now_ms: int) -> bool:

@@ -44,7 +44,7 @@ class RuleTally:
 
     def add(self, adcode: str, episode: Episode, end_ms: int) -> None:
         """Count one alert; the first of each of three stations stand as examples."""
-        alert, ended_ms, flaps = episode
+        alert, ended_ms, _, flaps = episode
         self.alerts[adcode] += 1
         self.open_ms += max(0, (end_ms if ended_ms is None else ended_ms) - alert.happened_ms)
         self.still_open += ended_ms is None

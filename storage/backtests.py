@@ -68,6 +68,7 @@ def backtest(
     *,
     only: Sequence[str] | None = None,
     away: HubAway | None = None,
+    tally: Tally | None = None,
     stop: Callable[[], bool] = never,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Tally:
@@ -79,7 +80,7 @@ def backtest(
     wanted = wanted_columns(sides)
     ids = station_ids(database, period) if only is None else only
     begin_ms = period.from_ms - WARM_UP_MS
-    tally = Tally(period.to_ms)
+    tally = tally or Tally(period.to_ms)
     if away is None:
         away = hub_away(database, begin_ms, period.to_ms)
     for done, id_ in enumerate(ids):

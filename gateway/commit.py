@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from domain.errors import ShardLost
 from domain.ids import SPEAKER_KIND, DeviceId
+from gateway.basis import basis_of
 from gateway.fleet import AlertKey, Fleet
 from gateway.handshakes import AGAIN, Step
 from gateway.intake import REPLAYED
@@ -83,8 +84,9 @@ class Committer:
         with self._database.write() as connection:
             shards.check(connection, self._options.shard, self.epoch)
             if overlay.touched:
-                self._messages(connection, overlay)
-                self._states(connection, overlay)
+                if self._options.keeps:
+                    self._messages(connection, overlay)
+                    self._states(connection, overlay)
                 self._alerts(connection, overlay)
                 self._stations(connection, overlay, committed)
             self._commands(connection, work, overlay.now_ms, committed)
@@ -184,10 +186,10 @@ class Committer:
         short_ends = [end for _, end in overlay.short_lived]
         alerts.resolve_many(connection, [_ending(end) for end in overlay.ended])
         for opened, end in overlay.short_lived:
-            alerts.open_many(connection, [_new_alert(opened)])
+            alerts.open_many(connection, [_new_alert(overlay, opened)])
             alerts.resolve_many(connection, [_ending(end)])
         fresh = list(overlay.opened.values())
-        alerts.open_many(connection, [_new_alert(opened) for opened in (*fresh, *overlay.repeated)])
+        alerts.open_many(connection, [_new_alert(overlay, opened) for opened in (*fresh, *overlay.repeated)])
         for channel in self._options.channels:
             for opened in (*short, *fresh):
                 if opened.effect.code in self._fleet.log_only:
@@ -248,7 +250,7 @@ def _speaker_row(overlay: Overlay, id_: DeviceId) -> states.SpeakerRow:
     )
 
 
-def _new_alert(opened: Opened) -> NewAlert:
+def _new_alert(overlay: Overlay, opened: Opened) -> NewAlert:
     effect = opened.effect
     return NewAlert(
         id=opened.id,
@@ -266,6 +268,7 @@ def _new_alert(opened: Opened) -> NewAlert:
         values=effect.values,
         text_zh=effect.text_zh,
         text_en=effect.text_en,
+        basis=basis_of(overlay, effect),
     )
 
 

@@ -50,10 +50,12 @@ class Rulebook:
 
 def over(above: Rulebook, own: Rulebook) -> Rulebook:
     """What holds in an area: its own rules, and those of the book above that it does not have itself."""
-    mine = {rule.code for rule in own.rules}
-    kept = (replace(one, version=one.version or above.version) for one in above.rules if one.code not in mine)
-    rules = (*kept, *(replace(one, version=own.version) for one in own.rules))
-    return replace(own, rules=rules)
+    untouchable = {rule.code for rule in above.rules if rule.safety}
+    mine = [replace(one, version=own.version) for one in own.rules if one.code not in untouchable]
+    codes = {rule.code for rule in mine}
+    kept = [one for one in above.rules if one.code not in codes]
+    kept = [replace(one, version=one.version or above.version) for one in kept]
+    return replace(own, rules=(*kept, *mine))
 
 
 def load_rulebook(

@@ -224,3 +224,34 @@ class MovingMedian:
         if not samples:
             return samples, None
         return samples, round(float(median(one for _, one in samples)), 2)
+
+
+@dataclass(frozen=True, slots=True)
+class GrownBy:
+    """By how much a counter has grown within the last `over_s` seconds; going back to zero is no loss.
+
+    Unknown until it was heard twice. What lies closer together than a twentieth of the time is thinned.
+    """
+
+    name: str
+    source: str
+    over_s: int
+    type: Literal["float"] = "float"
+
+    def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
+        samples = memory or []
+        if _is_number(value):
+            samples = _insert(samples, value, at_ms)
+            floor_ms = samples[-1][0] - self.over_s * 1000
+            # The last sample before the window tells with how much it began.
+            while len(samples) > 2 and samples[1][0] <= floor_ms:
+                samples = samples[1:]
+            close = len(samples) > 3 and samples[-2][0] - samples[-3][0] < self.over_s * 50
+            # A counter that went back in between must not be forgotten.
+            if close and samples[-3][1] <= samples[-2][1] <= samples[-1][1]:
+                samples = [*samples[:-2], samples[-1]]
+            samples = samples[-2 * MAX_SAMPLES :]
+        if len(samples) < 2:
+            return samples, None
+        grown = sum(max(0.0, after[1] - before[1]) for before, after in pairwise(samples))
+        return samples, round(grown, 1)

@@ -85,7 +85,7 @@ def test_an_unknown_event_is_refused_with_the_known_ones(kind: Kind) -> None:
 @every_kind
 def test_every_event_declares_its_own_name(kind: Kind) -> None:
     for name, model in kind.events.items():
-        extra = {field: 1 for field in ("slot", "slot_in", "slot_out", "circuit") if field in model.model_fields}
+        extra = {field: 1 for field in ("slot", "slot_in", "slot_out", "circuit", "filter") if field in model.model_fields}
         happening = decode_event(kind, encode(type=name, **extra))
         assert happening.type == name
         assert happening.safety is model.safety

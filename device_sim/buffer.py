@@ -43,15 +43,15 @@ class LaneBuffer:
     merely slow never makes messages missing.
     """
 
-    __slots__ = ("_missing", "_newest_acked", "_queue", "_sent", "held", "timeout_s")
+    __slots__ = ("_first_timeout_s", "_missing", "_newest_acked", "_queue", "_sent", "held", "timeout_s")
 
-    def __init__(self) -> None:
+    def __init__(self, first_timeout_s: float = FIRST_TIMEOUT_S) -> None:
         self.held: OrderedDict[int, Held] = OrderedDict()
         self._queue: deque[int] = deque()
         self._sent: OrderedDict[int, Held] = OrderedDict()
         self._missing: OrderedDict[int, Held] = OrderedDict()
         self._newest_acked = -1
-        self.timeout_s = FIRST_TIMEOUT_S
+        self._first_timeout_s = self.timeout_s = first_timeout_s
 
     def add(self, message: Held) -> None:
         """Hold a new message and queue it for sending."""
@@ -93,7 +93,7 @@ class LaneBuffer:
 
     def note_acked(self, message: Held) -> None:
         """A message was promised and removed: what was sent before it and is still here, is missing."""
-        self.timeout_s = FIRST_TIMEOUT_S
+        self.timeout_s = self._first_timeout_s
         self._newest_acked = max(self._newest_acked, message.order)
 
     def find_missing(self) -> None:
@@ -125,7 +125,7 @@ class LaneBuffer:
         self._sent.clear()
         self._missing.clear()
         self._newest_acked = -1
-        self.timeout_s = FIRST_TIMEOUT_S
+        self.timeout_s = self._first_timeout_s
         for message in self.held.values():
             message.stage = Stage.QUEUED
             message.missed = False

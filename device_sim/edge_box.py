@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from device_sim.buffer import LONGEST_TIMEOUT_S, Held, LaneBuffer, Stage
+from device_sim.buffer import FIRST_TIMEOUT_S, LONGEST_TIMEOUT_S, Held, LaneBuffer, Stage
 from device_sim.kept import Kept
 from device_sim.link_word import LinkWord
 from device_sim.promise import Promise, read_promise
@@ -31,12 +31,16 @@ LEAVES = {"telemetry": topics.telemetry, "event": topics.event, "reply": topics.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoxSettings:
-    """`capacity` in messages; `in_flight` publishes without PUBACK; `sends_per_s` slows a box down."""
+    """`capacity` in messages; `in_flight` publishes without PUBACK; `sends_per_s` slows a box down.
+
+    `timeout_s` is how long the oldest message waits for its promise before it is sent again.
+    """
 
     capacity: int = 2_000
     in_flight: int = 20
     keep_acked_s: float = 0.0
     sends_per_s: float | None = None
+    timeout_s: float = FIRST_TIMEOUT_S
 
 
 class Sending(NamedTuple):
@@ -68,8 +72,8 @@ class EdgeBox:
         self._speaker = edge_box(station)
         self._seq = 0
         self._order = 0
-        self._quick = LaneBuffer()
-        self._bulk = LaneBuffer()
+        self._quick = LaneBuffer(self.settings.timeout_s)
+        self._bulk = LaneBuffer(self.settings.timeout_s)
         self._kept = Kept()
         self._next_send_s = -math.inf
         self._ack_delay_s = 0.0

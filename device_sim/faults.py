@@ -12,6 +12,9 @@ STATION_FAULTS: Mapping[str, FaultKind] = {
         {"seconds": Argument("how long", 0.1, 30 * 86_400, 60)},
         once=True,
     ),
+    "no_power": FaultKind(
+        "the whole station has no power: nothing is said, and what the box held is forgotten"
+    ),
     "clock_off": FaultKind(
         "the station's clock is wrong", {"minutes": Argument("how much it is ahead", -525_600, 525_600, 60)}
     ),

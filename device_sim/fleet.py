@@ -9,7 +9,7 @@ import random
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from device_sim.behaviour import Arguments
@@ -163,6 +163,27 @@ class Fleet:
             self._schedule(one)
         self._wake.set()
         return [f"{of} {name}".strip() for of, name in there_now]
+
+    def report(self, station: str, kinds: Container[str]) -> None:
+        """Have devices of these kinds say everything now, as they do every ten minutes by themselves."""
+        with self._lock:
+            one = self._station(station)
+            now_ms = self._clock.now_ms()
+            for device in one.devices.values():
+                if device.id.kind in kinds:
+                    device.behaviour.report_all(now_ms)
+            one.tick(now_ms, self._clock.monotonic_s())
+            self._schedule(one)
+
+    def set_back(self, station: str) -> None:
+        """Somebody is on site: what was locked down or released works as usual again."""
+        with self._lock:
+            one = self._station(station)
+            now_ms, monotonic_s = self._clock.now_ms(), self._clock.monotonic_s()
+            for device in one.devices.values():
+                device.behaviour.on_command(now_ms, "on site", "resume", {})
+            one.tick(now_ms, monotonic_s)
+            self._schedule(one)
 
     def status(self) -> list[dict[str, Any]]:
         """What each station is doing, JSON-able."""

@@ -55,7 +55,8 @@ class Station:
         self.faults: dict[tuple[str, str], dict[str, float | None]] = {}
         self._parts = parts
         self._speaker = edge_box(plan.id)
-        self.box = EdgeBox(plan.adcode, plan.id, parts.boot(), parts.box, VERSIONS)
+        self.box = self._new_box()
+        self._dark = False
         self.devices = {
             f"{device.kind}/{device.n}": Device(
                 plan.device_id(device), device, parts.verify_keys, parts.nonce
@@ -103,12 +104,13 @@ class Station:
         steady_ms = self._steady_ms(monotonic_s)
         for _ in range(8):  # one device's doing may concern another
             due = [device for device in self.devices.values() if device.behaviour.next_ms() <= steady_ms]
-            if not due:
+            if not due or self._dark:
                 break
             for device in due:
                 self._say(device, device.tick(steady_ms), now_ms)
         self._send(now_ms, monotonic_s)
-        next_ms = min((device.behaviour.next_ms() for device in self.devices.values()), default=2**62)
+        moving = () if self._dark else self.devices.values()
+        next_ms = min((device.behaviour.next_ms() for device in moving), default=2**62)
         self.due_s = min(
             (next_ms - self._zero_ms) / 1000 + 0.0005,
             self.box.due_s(),
@@ -208,7 +210,8 @@ class Station:
     def _break_station(self, fault: str, args: Mapping[str, float | None], monotonic_s: float) -> None:
         number = {name: value or 0.0 for name, value in args.items()}
         mischief = self._mischief
-        if fault == "dead_link":
+        if fault in ("dead_link", "no_power"):
+            self._dark = self._dark or fault == "no_power"
             if self.line is not None:
                 self.line.stop(abruptly=True)
         elif fault == "clock_off":
@@ -230,7 +233,9 @@ class Station:
 
     def _mend_station(self, fault: str) -> None:
         mischief, usual = self._mischief, self._parts.box
-        if fault == "dead_link":
+        if fault in ("dead_link", "no_power"):
+            if fault == "no_power":
+                self.box, self._dark = self._new_box(), False
             if self.line is not None:
                 self.line.start(0.0)
         elif fault in ("clock_off", "no_clock"):
@@ -280,6 +285,10 @@ class Station:
         self._config_version = config.version
         self.box.link.versions["config"] = str(config.version)
         self.box.link.news(monotonic_s)
+
+    def _new_box(self) -> EdgeBox:
+        parts = self._parts
+        return EdgeBox(self.plan.adcode, self.plan.id, parts.boot(), parts.box, VERSIONS)
 
     def _heal_at(self, at_s: float, device: str | None, fault: str, injected: object) -> None:
         def work(now_ms: int, monotonic_s: float) -> None:

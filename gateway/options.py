@@ -8,9 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
-    """`shard` is the row that it owns; `holder` is its name for a successor; each of `channels` is told."""
+    """`shard` is the row that it owns; `holder` is its name for a successor; each of `channels` is told.
+
+    Without `keeps` only alerts, commands and what is shown are written: for simulated weeks, which nobody
+    goes on with after a restart.
+    """
 
     shard: int = 0
     holder: str = field(default_factory=lambda: f"process {os.getpid()}")
     retention_days: int = 30
     channels: tuple[str, ...] = ("webhook",)
+    keeps: bool = True

@@ -24,10 +24,15 @@ _KEY = "simulated"
 _FIELDS = frozenset(Station.__dataclass_fields__) & frozenset(StationPlan.__dataclass_fields__)
 
 
+def divisions() -> list[dict[str, str]]:
+    """The ninety counties, and how many of 12,000 stations each has."""
+    with DIVISIONS.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def planned(settings: Settings) -> list[StationPlan]:
     """The stations that the settings ask the simulator for."""
-    with DIVISIONS.open(encoding="utf-8", newline="") as file:
-        return plan_stations(csv.DictReader(file), settings.stations, settings.sim_seed)
+    return plan_stations(divisions(), settings.stations, settings.sim_seed, settings.sim_equipment)
 
 
 def fill(database: Database, settings: Settings, now_ms: int) -> int:
@@ -44,7 +49,7 @@ def fill(database: Database, settings: Settings, now_ms: int) -> int:
             return 0
         missing = [plan for plan in plans if plan.id not in known]
         if missing:
-            _write(connection, missing, now_ms)
+            write_down(connection, missing, now_ms)
             ids = sorted(ours | {plan.id for plan in missing})
             connection.execute(sa.delete(meta).where(meta.c.key == _KEY))
             connection.execute(sa.insert(meta).values(key=_KEY, value=json.dumps(ids)))
@@ -63,7 +68,8 @@ def _simulated(connection: Connection) -> set[str]:
     return set(json.loads(found)) if found else set()
 
 
-def _write(connection: Connection, plans: Sequence[StationPlan], now_ms: int) -> None:
+def write_down(connection: Connection, plans: Sequence[StationPlan], now_ms: int) -> None:
+    """Put these stations with their devices and doors into the registry."""
     put_stations(
         connection,
         [Station(**{name: getattr(plan, name) for name in _FIELDS}, created_ms=now_ms) for plan in plans],

@@ -61,6 +61,10 @@ class Settings(BaseSettings):
 
     stations: int = Field(40, ge=0, le=20_000)
     sim_seed: int = 1
+    sim_processes: int = Field(0, ge=0, le=64)
+    sim_equipment: Literal["all", "by_class"] = "all"
+    sim_messages_per_s: float = Field(1_200, ge=1, le=100_000)
+    sim_connects_per_s: float = Field(200, ge=1, le=10_000)
     sim_hour_shift: int = Field(0, ge=-23, le=23)
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -29,6 +29,7 @@ from api.routes import (
     live,
     pages,
     quarantine,
+    reports,
     sign_in,
     stations,
 )
@@ -93,7 +94,7 @@ def create_app(state: ApiState) -> FastAPI:
     app.state.hub = state
     app.state.metrics = Metrics(state)
     problems.install(app)
-    known = (stations, live, devices, history, alerts, doors, commands, quarantine, health, pages)
+    known = (stations, live, devices, history, alerts, doors, commands, quarantine, health, pages, reports)
     for module in (*known, sign_in):
         app.include_router(module.router)
     app.add_api_route("/docs", _docs, include_in_schema=False)

@@ -15,6 +15,7 @@ from rules.utilisation import Claim, Span, Verdict, either, over, timeline
 Amenity = Literal["open", "door", "seats", "water", "batteries"]
 AMENITIES: Final[tuple[Amenity, ...]] = ("open", "door", "seats", "water", "batteries")
 STUCK: Final = "occupancy_stuck"
+NO_WATER: Final = ("off", "empty")
 SHUT_MODES: Final = ("lockdown", "maintenance", "fire_release")
 Period = tuple[int, int]
 
@@ -57,8 +58,10 @@ def lookback_ms(kind: Kind) -> int:
 def record_of(kind: Kind, readings: Iterable[Heard]) -> Record:
     """Go through the readings of a device, in order of time, as the hub would have."""
     record = Record()
-    judges = {role: _JUDGES[role] for role in {export.role for export in kind.exports} & _JUDGES.keys()}
-    for amenity in {amenity for role in judges for amenity in judges[role]}:
+    judges: list[tuple[Amenity, _Judge]] = []
+    for role in {export.role for export in kind.exports} & _JUDGES.keys():
+        judges += _JUDGES[role].items()
+    for amenity, _ in judges:
         record.claims[amenity] = []
     state = DeviceState()
     for at, heard in enumerate(readings):
@@ -67,7 +70,7 @@ def record_of(kind: Kind, readings: Iterable[Heard]) -> Record:
             state.own.fold(heard.fields, mark)
         for part, fields in heard.parts.items():
             state.part_for_change(part, None).fold(fields, mark)
-        _note(record, judges, kind, facts_of(kind, state, heard.at_ms), heard.at_ms)
+        _note(record, judges, facts_of(kind, state, heard.at_ms), heard.at_ms)
     return record
 
 
@@ -108,29 +111,16 @@ def person_ms(records: Iterable[Record], from_ms: int, to_ms: int) -> tuple[int,
     return spent, known
 
 
-def _note(
-    record: Record,
-    judges: Mapping[str, Mapping[Amenity, _Judge]],
-    kind: Kind,
-    facts: DeviceFacts,
-    at_ms: int,
-) -> None:
+def _note(record: Record, judges: Sequence[tuple[Amenity, _Judge]], facts: DeviceFacts, at_ms: int) -> None:
     if facts:
         record.alive.append(Claim(at_ms, max(fact.valid_until_ms for fact in facts.values()), "up"))
-    for role in judges:
-        told = {name: fact for name, fact in facts.items() if _role(kind, name) == role}
-        for amenity, judge in judges[role].items():
-            said = judge(told, at_ms)
-            record.claims[amenity].append(said if said is not None else Claim(at_ms, at_ms, "unknown"))
+    for amenity, judge in judges:
+        record.claims[amenity].append(judge(facts, at_ms) or Claim(at_ms, at_ms, "unknown"))
     people = facts.get("people")
-    if people is not None and isinstance(people.value, int):
-        record.people.append((at_ms, people.valid_until_ms, people.value))
-    elif people is not None:
-        record.people.append((at_ms, at_ms, 0))
-
-
-def _role(kind: Kind, name: str) -> str:
-    return next(export.role for export in kind.exports if export.name == name)
+    if people is not None:
+        known = isinstance(people.value, int)
+        until_ms, inside = (people.valid_until_ms, people.value) if known else (at_ms, 0)
+        record.people.append((at_ms, until_ms, int(inside or 0)))
 
 
 _Judge = Callable[[DeviceFacts, int], Claim | None]
@@ -174,6 +164,11 @@ def _batteries(facts: DeviceFacts, at_ms: int) -> Claim | None:
     return _claim(known, at_ms, "up" if isinstance(some, int) and some > 0 else "down")
 
 
+def _water(facts: DeviceFacts, at_ms: int) -> Claim | None:
+    known = _known(facts, ("water",), at_ms)
+    return _claim(known, at_ms, "down" if known["water"].value in NO_WATER else "up") if known else None
+
+
 def _claim(known: Mapping[str, StationFact], at_ms: int, verdict: Verdict) -> Claim:
     return Claim(at_ms, max(fact.valid_until_ms for fact in known.values()), verdict)
 
@@ -182,4 +177,5 @@ _JUDGES: Final[Mapping[str, Mapping[Amenity, _Judge]]] = {
     "door": {"open": _open, "door": _door},
     "occupancy": {"seats": _seats},
     "cabinet": {"batteries": _batteries},
+    "water": {"water": _water},
 }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeVar
 
 Verdict = Literal["up", "down", "unknown", "closed"]
+
+Number = TypeVar("Number", int, float)
 
 FEW: Final = 2
 """So few visits may be one person's: their number is nobody's business."""
@@ -118,20 +120,15 @@ def uptime(spans: Iterable[Span], from_ms: int, to_ms: int) -> Uptime:
     return Uptime(lengths["up"], lengths["down"], lengths["unknown"], lengths["closed"])
 
 
-def counted(totals: Iterable[int]) -> int:
+def counted(totals: Iterable[Number]) -> Number | Literal[0]:
     """How far a counter went that may begin again from nothing."""
-    gone = 0
-    known: int | None = None
+    gone: Number | Literal[0] = 0
+    known: Number | None = None
     for total in totals:
         if known is not None:
             gone += total - known if total >= known else total
         known = total
     return gone
-
-
-def for_all_to_see(visits: int | None) -> str | None:
-    """A number of visits as it may be published: few are not told apart."""
-    return None if visits is None else f"≤{FEW}" if visits <= FEW else str(visits)
 
 
 def dwell_min(person_ms: int, visits: int | None) -> float | None:

@@ -13,6 +13,7 @@ from runtime import (
     commands_db,
     commands_process,
     commands_quarantine,
+    commands_report,
     commands_rules,
     commands_sim,
     commands_station,
@@ -70,3 +71,4 @@ app.add_typer(commands_credential.app, name="credential")
 app.add_typer(commands_token.app, name="token")
 app.add_typer(commands_rules.app, name="rules")
 app.add_typer(commands_quarantine.app, name="quarantine")
+app.command("report")(commands_report.report)

@@ -21,6 +21,7 @@ SCOPES: Final = (
     "alerts:read",
     "alerts:write",
     "history:read",
+    "reports:read",
     "devices:read",
     "door:open",
     "quarantine:read",

@@ -66,6 +66,9 @@ CASES: dict[str, Case] = {
     "POST /api/v1/quarantine/{message_id}/replay": Case(
         "quarantine:write", "/api/v1/quarantine/1/replay", right=202
     ),
+    "GET /api/v1/reports/utilisation": Case(
+        "reports:read", "/api/v1/reports/utilisation?area=331002", elsewhere=200, hidden=HERE
+    ),
     "GET /healthz": Case(PUBLIC, "/healthz"),
     "GET /readyz": Case(PUBLIC, "/readyz"),
     "GET /metrics": Case(PUBLIC, "/metrics"),

@@ -19,7 +19,6 @@ from rules.utilisation import (
     counted,
     dwell_min,
     either,
-    for_all_to_see,
     over,
     timeline,
     uptime,
@@ -103,10 +102,6 @@ def test_a_counter_that_begins_again_goes_on_counting() -> None:
     assert counted([5, 7, 7, 9, 1, 3]) == 4 + 1 + 2
 
 
-def test_few_visits_are_not_told_apart_in_public() -> None:
-    assert [for_all_to_see(visits) for visits in (None, 0, 1, 2, 3)] == [None, "≤2", "≤2", "≤2", "3"]
-
-
 def test_dwell_is_the_time_inside_by_the_visits() -> None:
     assert dwell_min(600_000, 4) == 2.5
     assert dwell_min(600_000, 0) is None
@@ -149,6 +144,21 @@ def test_an_alarm_that_keeps_people_out_takes_the_batteries_too_but_not_the_door
 def test_no_full_battery_is_down() -> None:
     said = [Said(0, {}, {1: {"state": "full"}}), Said(60_000, {}, {1: {"state": "empty"}})]
     assert [span.verdict for span in _spans("swap_cabinet", said)["batteries"]] == ["up", "down", "unknown"]
+
+
+def test_an_empty_or_broken_dispenser_gives_no_water() -> None:
+    said = [
+        Said(0, {"state": "idle", "tank_level_pct": 60.0}),
+        Said(100_000, {"state": "idle", "tank_level_pct": 2.0}),
+        Said(200_000, {"state": "fault", "tank_level_pct": 70.0}),
+        Said(300_000, {"state": "idle", "tank_level_pct": 70.0}),
+    ]
+    assert _spans("water_dispenser", said)["water"] == [
+        Span(0, 100_000, "up"),
+        Span(100_000, 300_000, "down"),
+        Span(300_000, 600_000, "up"),
+        Span(600_000, 1_000_000, "unknown"),
+    ]
 
 
 def test_a_stuck_counter_knows_no_seats() -> None:

@@ -61,10 +61,14 @@ def town(tmp_path: Path, database_url: str) -> Iterator[House]:
 @contextmanager
 def overview(house: House) -> Iterator[EventClient]:
     """A live page over an API of its own, which hears hints from the broker."""
+
+    def on_hint(topic: str, payload: bytes) -> None:
+        state.on_hint(topic, payload)
+
     bus = HubBus(
         "127.0.0.1", house.mqtt_port, "api-of-the-test", username="api",
         password=house.secrets.broker_passwords["api"],
-        on_hint=lambda topic, payload: state.on_hint(topic, payload),
+        on_hint=on_hint,
     )  # fmt: skip
     timetables = Timetables(Calendar())
     state = ApiState(

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 from devices.message import Link
 from domain.ids import DeviceId
 
+PACE_S = 0.9
+"""A second, less what a line may take off it."""
+
 
 class Heard(NamedTuple):
     """One publish; `qos` and `retained` are None where the line does not show them."""
@@ -58,6 +61,16 @@ class Message:
     def key(self) -> tuple[str, int]:
         """What makes it this message and no other."""
         return self.boot, self.seq
+
+    @property
+    def again_s(self) -> list[float]:
+        """When it was sent again; what came right behind another is judged as haste, and not counted."""
+        last_s, again_s = self.at_s[0], []
+        for at_s in self.at_s[1:]:
+            if at_s - last_s >= PACE_S:
+                again_s.append(at_s)
+                last_s = at_s
+        return again_s
 
     @property
     def where(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from conform.check import Findings
-from conform.heard import Heard, LinkHeard, Message
+from conform.heard import PACE_S, Heard, LinkHeard, Message
 from devices.decode import decode_event, decode_link, decode_reply, decode_telemetry
 from devices.registry import kind_of
 from domain import topics
@@ -15,8 +15,6 @@ from domain.errors import BadMessage
 from domain.json_input import MAX_BYTES, parse_object
 
 CLOCK_MS = 300_000
-PACE_S = 0.9
-"""A second, less what a line may take off it."""
 ON_ITS_WAY_S = 3.0
 SETTLED_S = 5.0
 

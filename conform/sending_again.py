@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conform.heard import Message
-from conform.record import PACE_S
+from conform.heard import PACE_S, Message
 from conform.stage import Cut, Script, Stage, Wait
 
 CHECKS = (
@@ -66,7 +65,7 @@ class _Tries:
 
     @property
     def times(self) -> int:
-        return sum(1 for at_s in self.message.at_s[1:] if at_s >= self.since_s)
+        return sum(1 for at_s in self.message.again_s if at_s >= self.since_s)
 
 
 def _given_up(stage: Stage, tries: _Tries, dropped: int) -> Script:
@@ -75,7 +74,7 @@ def _given_up(stage: Stage, tries: _Tries, dropped: int) -> Script:
     while tries.times < FIVE:
         times = tries.times
         if times > 1:
-            every_s = max(every_s, caught.at_s[-1] - caught.at_s[-2])
+            every_s = max(every_s, caught.again_s[-1] - caught.again_s[-2])
         patience_s = min(RETRY_PATIENCE_S, 2 * every_s + 3)
         yield Wait(lambda times=times: tries.times > times, patience_s)  # type: ignore[misc]
         if tries.times == times:
@@ -105,23 +104,23 @@ def silence(stage: Stage) -> Script:
         return
     oldest = record.held("bulk")[0]
     begun_s = oldest.at_s[0]
-    yield Wait(lambda: len(oldest.at_s) > 1, 2 * FIRST_TIMEOUT_S + 5)
-    first_s = oldest.at_s[1] - begun_s if len(oldest.at_s) > 1 else None
+    yield Wait(lambda: bool(oldest.again_s), 2 * FIRST_TIMEOUT_S + 5)
+    first_s = oldest.again_s[0] - begun_s if oldest.again_s else None
     good = first_s is not None and first_s >= FIRST_TIMEOUT_S - 2
     told = "was not sent again" if first_s is None else f"was sent again after {first_s:.0f} s"
     findings.judge("again.timeout", good, f"{oldest.where} {told} without an ack")
     if first_s is None:
         return
-    yield Wait(lambda: len(oldest.at_s) > 2, 4 * FIRST_TIMEOUT_S)
-    if len(oldest.at_s) > 2:
-        then_s = oldest.at_s[2] - oldest.at_s[1]
+    yield Wait(lambda: len(oldest.again_s) > 1, 4 * FIRST_TIMEOUT_S)
+    if len(oldest.again_s) > 1:
+        then_s = oldest.again_s[1] - oldest.again_s[0]
         told = f"{oldest.where} came again after {first_s:.0f} s, then after {then_s:.0f} s"
         findings.judge("again.doubling", then_s >= 1.5 * FIRST_TIMEOUT_S, told)
     else:
         findings.broken(
             "again.doubling", f"{oldest.where} came again once, then not for {4 * FIRST_TIMEOUT_S:.0f} s"
         )
-    others = [m for m in record.held("bulk") if m is not oldest and m.at_s[-1] - m.at_s[0] > 1]
+    others = [m for m in record.held("bulk") if m is not oldest and m.again_s]
     for other in others:
         findings.broken("again.oldest", f"{other.where} came again, though {oldest.where} is older")
     if not others:
@@ -161,7 +160,7 @@ def _judge_return(stage: Stage, held: list[Message], back_s: float) -> None:
     if not held:
         findings.unseen("again.reconnect", "nothing was held when the line was cut")
     for message in held:
-        times = sum(1 for at_s in message.at_s if at_s >= back_s)
+        times = sum(1 for at_s in message.again_s if at_s >= back_s)
         told = f"{message.where} came {times} times in 8 s after the reconnect"
         findings.judge("again.reconnect", times == 1, told)
 
@@ -201,11 +200,11 @@ def another_store(stage: Stage) -> Script:
         return
     newest = fresh[-1]
     acked = [m for m in record.order if m.acked_s is not None]
-    changed_s = stage.now_s
+    changed_s, times = stage.now_s, len(newest.at_s)
     record.burst_since_s = changed_s
     hub.new_store(stage.word())
-    yield Wait(lambda: len(newest.at_s) > 1, 3.5)
-    again = len(newest.at_s) > 1
+    yield Wait(lambda: len(newest.at_s) > times, 3.5)
+    again = len(newest.at_s) > times
     told = f"{newest.where} {'came' if again else 'did not come'} again after another store was named"
     findings.judge("store.new", again, told)
     stage.keeps_acknowledged = any(m.at_s[-1] >= changed_s for m in acked)

@@ -50,6 +50,10 @@ class Mutant:
         """What comes in, in place of what the hub said."""
         return [(topic, payload)]
 
+    def nonce(self) -> bytes:
+        """Sixteen bytes."""
+        return secrets.token_bytes(16)
+
     def later(self) -> list[Heard]:
         """What goes out by itself; asked all the time while the line stands."""
         return []
@@ -88,6 +92,7 @@ class _Bench:
             "word": self._word,
         } | more
         self._sitting = Sitting(Sitter(adcode=of.adcode, station=of.id, **fields))
+        self._shows_connections = more.get("shows_connections", True)
         boots = itertools.count()
         self._fleet = Fleet(
             [of],
@@ -96,7 +101,7 @@ class _Bench:
             verify_keys={KEY.kid: KEY.verify_key},
             box=mutant.box,
             boot=lambda: f"boot{next(boots)}",
-            nonce=lambda: secrets.token_bytes(16),
+            nonce=mutant.nonce,
         )
         self._line: HandLine | None = None
         self._open_at_s = 0.0
@@ -121,9 +126,10 @@ class _Bench:
         topic, payload = line.events.will(line.conn + 1)
         greeting = self._mutant.greets(Greeting(clean=True, will=Will(topic, payload, 1, retained=False)))
         now_s = self._clock.monotonic_s()
-        self._sitting.opened(greeting, now_s)
-        down = topics.down_filter(self._plan.adcode, self._plan.id)
-        self._sitting.subscribed(*self._mutant.subscribes(down))
+        if self._shows_connections:
+            self._sitting.opened(greeting, now_s)
+            down = topics.down_filter(self._plan.adcode, self._plan.id)
+            self._sitting.subscribed(*self._mutant.subscribes(down))
         line.join()
         self._fleet.step()
 

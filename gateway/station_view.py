@@ -28,12 +28,17 @@ def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
         known = record.facts.get(device.short, NOTHING)
         facts = facts_of(member.kind, overlay.state(member.device), overlay.now_ms)
         moved, shown = differ(member.kind, known, facts)
-        if not moved and newest_ms(facts) < half_life_ms(known):
+        due = newest_ms(facts) >= half_life_ms(known)
+        if not moved and not due:
             continue
+        if not shown and not due:
+            # What the row tells keeps its age here as well, or its renewal would be put off again and again.
+            told = {e.name: known[e.name] for e in member.kind.exports if e.shown and e.name in known}
+            facts = {**facts, **told}
         overlay.facts.setdefault(record.id, dict(record.facts))[device.short] = facts
         if moved:
             judged.add(record.id)
-        if shown or not moved:
+        if shown or due:
             overlay.news.add(record.id)
     for station in (judged | overlay.stations) & fleet.stations.keys():
         record = fleet.stations[station]

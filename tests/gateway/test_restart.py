@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from gateway.fleet import Fleet
 from gateway.loading import load_fleet
 from tests.gateway.house import Box, House
+from tests.gateway.keeping_box import KeepingBox, talking
+from tests.gateway.skipping_clock import SkippingClock
 from tests.waiting import eventually
+from transport.loop import MqttLoop
 
 pytestmark = pytest.mark.integration
 
@@ -26,6 +31,36 @@ def test_ages_of_reports_that_said_nothing_new_survive_a_restart(house: House, b
     assert fresh.states[device].own.marks == known.own.marks
     assert fresh.states[device].own.values == known.own.values
     assert fresh.states[device].own.marks["count_raw"].seq == seq
+
+
+def test_what_is_told_again_after_a_long_silence_is_shown_though_only_hidden_facts_moved(
+    house: House, loop: MqttLoop
+) -> None:
+    house.clock = clock = SkippingClock()
+    house.gateway()
+    box = KeepingBox(house, loop)
+
+    def door(leaf: str) -> None:
+        box.say("door_lock", "telemetry", {"bolt": "locked", "leaf": leaf, "mode": "normal"})
+        eventually(lambda: box.held == 0, 10)
+
+    def told_ms() -> int:
+        rows = house.rows("SELECT facts FROM availability")
+        return int(json.loads(rows[0][0])["devices"]["door_lock/1"]["bolt"][1]) if rows else 0
+
+    with talking(box):
+        for leaf in ("closed", "open", "closed"):
+            door(leaf)
+        # After seven hours the leaf was not opened within six any more, and nobody is shown that number.
+        clock.skip(minutes=7 * 60)
+        again_ms = clock.now_ms()
+        door("closed")
+        eventually(lambda: told_ms() >= again_ms, 10, saying="the row holds the new age")
+        for _ in range(4):
+            clock.skip(minutes=1)
+            door("open")
+            door("closed")
+            assert clock.now_ms() - told_ms() < 150_000, "half of what a door's word is good for"
 
 
 def test_what_was_promised_is_not_taken_again(house: House, box: Box) -> None:

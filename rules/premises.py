@@ -108,11 +108,9 @@ def _until_opening(hours: HoursState, now_ms: int) -> tuple[int, int | None]:
         return 0, hours.until_ms
     if hours.until_ms is None:
         return FARTHEST_MIN, None
-    left_ms = hours.until_ms - now_ms
-    if left_ms > FARTHEST_MIN * _MIN_MS:
-        return FARTHEST_MIN, hours.until_ms - FARTHEST_MIN * _MIN_MS
-    steps = -(-left_ms // (STEP_MIN * _MIN_MS))
-    return steps * STEP_MIN, hours.until_ms - (steps - 1) * STEP_MIN * _MIN_MS
+    step_ms = STEP_MIN * _MIN_MS
+    steps = min(-(-(hours.until_ms - now_ms) // step_ms), FARTHEST_MIN // STEP_MIN)
+    return steps * STEP_MIN, hours.until_ms - (steps - 1) * step_ms
 
 
 def _mains(members: Iterable[Member], facts: Mapping[str, DeviceFacts], now_ms: int) -> bool | None:

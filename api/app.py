@@ -30,6 +30,7 @@ from api.routes import (
     pages,
     quarantine,
     reports,
+    rules,
     sign_in,
     stations,
 )
@@ -95,7 +96,7 @@ def create_app(state: ApiState) -> FastAPI:
     app.state.metrics = Metrics(state)
     problems.install(app)
     known = (stations, live, devices, history, alerts, doors, commands, quarantine, health, pages, reports)
-    for module in (*known, sign_in):
+    for module in (*known, rules, sign_in):
         app.include_router(module.router)
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.add_api_route("/docs/style.css", _docs_style, include_in_schema=False)

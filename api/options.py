@@ -19,7 +19,7 @@ class ApiOptions:
     beat_s: float = 5.0
     write_within_s: float = 2.0
     snapshot_within_s: float = 8.0
-    max_body_bytes: int = 64 * 1024
+    max_body_bytes: int = 512 * 1024
     session_s: int = 12 * 3600
     hub_silent_ms: int = 3_000
     sign_ins_per_minute: int = 10

@@ -61,7 +61,7 @@ def list_alerts(
 def get_alert(hub: Hub, caller: Annotated[Caller, needs("alerts:read")], alert_id: AlertId) -> dict[str, Any]:
     """One alert."""
     with hub.db.read() as conn:
-        return alert_json(_see(conn, caller, alert_id))
+        return alert_json(see_alert(conn, caller, alert_id))
 
 
 @router.post(
@@ -75,7 +75,7 @@ def acknowledge(
     """Say that somebody takes care of it; the first one stays named."""
     now_ms = hub.clock.now_ms()
     with hub.db.write() as conn:
-        _see(conn, caller, alert_id)
+        see_alert(conn, caller, alert_id)
         alert = alerts.acknowledge(conn, alert_id, caller.actor, now_ms)
         audit.note(conn, now_ms, caller.actor, "alert.acknowledge", f"alert:{alert_id}", "ok")
     hub.feed.wake()
@@ -93,7 +93,7 @@ def reset(
     """End a latched alert, with the reason. If what caused it still holds, a new one opens."""
     now_ms = hub.clock.now_ms()
     with hub.db.write() as conn:
-        _see(conn, caller, alert_id)
+        see_alert(conn, caller, alert_id)
         alert = alerts.reset(conn, alert_id, caller.actor, why.reason, now_ms)
         notices.create(conn, alert_id, "resolved", CHANNEL, now_ms)
         audit.note(
@@ -108,7 +108,7 @@ def _tell(hub: ApiState, alert: Alert) -> None:
     hub.tell_gateway(alert.adcode, {"alert": alert.id})
 
 
-def _see(conn: Connection, caller: Caller, alert_id: str) -> Alert:
+def see_alert(conn: Connection, caller: Caller, alert_id: str) -> Alert:
     """The alert, or the same NotFound for one that is not there and one that is not theirs."""
     try:
         alert = alerts.get(conn, alert_id)

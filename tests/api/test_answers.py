@@ -65,7 +65,7 @@ def test_a_database_that_is_away_is_said_so(world: World) -> None:
 
 def test_a_body_that_is_too_large_is_refused(world: World) -> None:
     answer = world.client.post(
-        "/api/v1/alerts/x/reset", content=b"x" * 70_000, headers=world.token("alerts:write")
+        "/api/v1/alerts/x/reset", content=b"x" * 600_000, headers=world.token("alerts:write")
     )
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"

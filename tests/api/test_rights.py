@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from storage import commands, quarantine
+from storage import commands, quarantine, rulebooks
 from storage.database import open_database
 from storage.quarantine import BadRow
 from tests.api.conftest import DOOR, HERE, World
@@ -35,6 +35,15 @@ class Case(NamedTuple):
 
 
 ALERT = "000000000001aaaaaaaaaaaa"
+RULES = """
+rules:
+  - code: our_door_open
+    kind: door_lock
+    when: leaf == "open"
+    for: 10m
+    severity: minor
+    texts: {zh: "【一般】{station}：门开着。", en: "[Minor] {station}: the door is open."}
+"""
 CASES: dict[str, Case] = {
     "GET /api/v1/stations": Case(PUBLIC, "/api/v1/stations?area=331002", hidden='"people"'),
     "GET /api/v1/stations/{station_id}": Case(PUBLIC, f"/api/v1/stations/{HERE}", hidden='"alerts"'),
@@ -69,6 +78,27 @@ CASES: dict[str, Case] = {
     "GET /api/v1/reports/utilisation": Case(
         "reports:read", "/api/v1/reports/utilisation?area=331002", elsewhere=200, hidden=HERE
     ),
+    "GET /api/v1/alerts/{alert_id}/explain": Case("alerts:read", f"/api/v1/alerts/{ALERT}/explain"),
+    "GET /api/v1/rules": Case("rules:read", "/api/v1/rules", elsewhere=200, hidden=f'"{HERE}"', without=200),
+    "GET /api/v1/rules/{version}": Case("rules:read", "/api/v1/rules/{here_old}", without=200),
+    "POST /api/v1/rules/check": Case(
+        "rules:read", "/api/v1/rules/check", elsewhere=200, without=200, body={"text": RULES, "area": HERE}
+    ),
+    "POST /api/v1/rules/diff": Case(
+        "rules:read",
+        "/api/v1/rules/diff",
+        elsewhere=200,
+        hidden='"stations":1',
+        without=200,
+        body={"text": RULES.replace("10m", "20m"), "area": HERE},
+    ),
+    "POST /api/v1/rules": Case(
+        "rules:write", "/api/v1/rules", right=201, elsewhere=403, body={"text": RULES, "area": HERE}
+    ),
+    "POST /api/v1/rules/{version}/rollback": Case(
+        "rules:write", "/api/v1/rules/{here_old}/rollback", right=201
+    ),
+    "POST /api/v1/rules/drop": Case("rules:write", "/api/v1/rules/drop", elsewhere=403, body={"area": HERE}),
     "GET /healthz": Case(PUBLIC, "/healthz"),
     "GET /readyz": Case(PUBLIC, "/readyz"),
     "GET /metrics": Case(PUBLIC, "/metrics"),
@@ -90,6 +120,8 @@ def full(new_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with world.db.write() as conn:
         row = BadRow("ws/x", b"{}", "bad_payload", "bolt", "is not a bolt", 1, HERE, None, None)
         quarantine.put_many(conn, [row])
+        rulebooks.seed(conn, RULES, 1)
+        rulebooks.add(conn, RULES, "cli", 1, area=HERE)
     world.look()
     yield world
     db.close()
@@ -109,6 +141,11 @@ def ask(world: World, name: str, headers: dict[str, str] | None) -> Any:
         path = path.replace(
             "{latched}", world.alert(commands.new_id(1), code=commands.new_id(2), latched=True)
         )
+    if "{here_old}" in path or name == "POST /api/v1/rules/drop":
+        with world.db.write() as conn:
+            old = rulebooks.add(conn, RULES, "cli", 1, area=HERE).version
+            rulebooks.add(conn, RULES, "cli", 2, area=HERE)
+        path = path.replace("{here_old}", str(old))
     if "{command}" in path:
         made = world.post(f"/api/v1/doors/{DOOR}/unlock", world.token("door:open"), 202)
         path = path.replace("{command}", made["command"])

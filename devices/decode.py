@@ -24,9 +24,9 @@ class Reading(NamedTuple):
     """One telemetry message: present fields of the device, of each part, and unknown ones as sent."""
 
     envelope: Envelope
-    fields: Fields
-    parts: dict[int, Fields]
-    extra: dict[str, Any]
+    fields: Mapping[str, Value]
+    parts: Mapping[int, Fields]
+    extra: Mapping[str, Any]
 
 
 class Happening(NamedTuple):
@@ -58,7 +58,13 @@ class LinkWord:
 
 def decode_telemetry(kind: Kind, payload: bytes) -> Reading:
     """Read a telemetry message of this kind."""
+    found = kind.said_before.find(payload)
+    if found is not None:
+        ts_ms, boot, seq, low, known = found
+        if low <= seq:
+            return Reading(Envelope(ts_ms, boot.decode(), seq, low), known, {}, {})
     message = quick_read(kind.telemetry, payload, kind.parts.field if kind.parts else None)
+    in_order = message is not None
     if message is None:
         body = parse_object(payload)
         envelope = read_envelope(body)
@@ -79,7 +85,10 @@ def decode_telemetry(kind: Kind, payload: bytes) -> Reading:
             parts[part.n] = _present(kind.part_metrics, part, extra, f"{field}.{part.n}.")
             if part.__pydantic_extra__:
                 extra[f"{field}.{part.n}"] = part.__pydantic_extra__
-    return Reading(envelope, _present(kind.metrics, message, extra, ""), parts, extra)
+    fields = _present(kind.metrics, message, extra, "")
+    if in_order and not parts and not extra:
+        kind.said_before.remember(payload, fields)
+    return Reading(envelope, fields, parts, extra)
 
 
 def decode_event(kind: Kind, payload: bytes) -> Happening:

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from devices.derived import Derived
 from devices.message import Event, Message, Part, Telemetry
+from devices.said_before import SaidBefore
 from devices.state import DeviceState
 from domain.facts import Value
 
@@ -100,6 +101,7 @@ class Kind:
     """How often a healthy device reports at the least; three missed periods make its link unknown."""
     metrics: Mapping[str, Metric] = field(init=False)
     part_metrics: Mapping[str, Metric] = field(init=False)
+    said_before: SaidBefore = field(init=False, default_factory=SaidBefore, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         part_field = self.parts.field if self.parts else None

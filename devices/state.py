@@ -14,7 +14,7 @@ SELF = 0
 """The part number of the device itself."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class DeviceState:
     """Part 0 is the device itself. `watch` belongs to the rules: what is pending or firing, JSON-able."""
 
@@ -23,8 +23,10 @@ class DeviceState:
     seen_ms: int | None = None
     """When the hub last heard of it, by the hub's clock."""
     clock_fault: bool = False
-    written_ms: int = 0
-    """When it was last written to the database; 0 for never by this process."""
+    refresh_at_ms: int = 0
+    """When what its station's row says of it wants to be said anew, by device time."""
+    held_by: int = 0
+    """The number of the batch that has a changed copy of it."""
 
     @property
     def own(self) -> Facts:
@@ -34,8 +36,13 @@ class DeviceState:
     def copy(self) -> DeviceState:
         """A shallow copy: parts are copied when they are touched, by `part_for_change`."""
         return DeviceState(
-            self.parts.copy(), self.watch.copy(), self.seen_ms, self.clock_fault, self.written_ms
+            self.parts.copy(), self.watch.copy(), self.seen_ms, self.clock_fault, self.refresh_at_ms
         )
+
+    def become(self, other: DeviceState) -> None:
+        """Take over the content of a changed copy; whoever holds this state holds the new one."""
+        self.parts, self.watch = other.parts, other.watch
+        self.seen_ms, self.clock_fault = other.seen_ms, other.clock_fault
 
     def part_for_change(self, part: int, origin: DeviceState | None) -> Facts:
         """The facts of a part, safe to change although `origin` still shares the unchanged ones."""

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 TOLERANCE_MS = 5 * 60_000
 LATEST_MS = 30 * 86_400_000
+PROMPT_MS = 4 * 60_000
+"""What is older than this on its arrival is late."""
 
 
 class Timing(NamedTuple):
@@ -29,6 +31,20 @@ def least_offset(known_ms: int | None, ts_ms: int | None, received_ms: int) -> i
     if (known_ms < -TOLERANCE_MS) != (offset_ms < -TOLERANCE_MS):
         return max(known_ms, offset_ms)
     return min(known_ms, offset_ms)
+
+
+def near_time(ts_ms: int, received_ms: int, offset_ms: int | None) -> tuple[int, int] | None:
+    """When a message of a clock that is right was true, and the offset with it: what `least_offset` and
+    `time_of` say of it. None where those must decide."""
+    delay_ms = received_ms - ts_ms
+    if offset_ms is None or not (
+        -TOLERANCE_MS <= offset_ms <= TOLERANCE_MS and -TOLERANCE_MS <= delay_ms <= LATEST_MS
+    ):
+        return None
+    if delay_ms < offset_ms:
+        offset_ms = delay_ms
+    at_ms = ts_ms + offset_ms if offset_ms < 0 else ts_ms
+    return (min(received_ms, at_ms)), offset_ms
 
 
 def time_of(ts_ms: int | None, received_ms: int, offset_ms: int | None, caught_up: bool) -> Timing:

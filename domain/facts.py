@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 STEP_MS = 5 * 60_000
@@ -21,6 +20,9 @@ class Mark(NamedTuple):
     at_ms: int
 
 
+_NEVER = Mark(0, -1, 0)
+
+
 class StationFact(NamedTuple):
     """What a device says of its station: `door_lock/1` says `leaf` is `closed`, as of, valid until."""
 
@@ -29,17 +31,52 @@ class StationFact(NamedTuple):
     valid_until_ms: int
 
 
-@dataclass(slots=True)
 class Facts:
-    """Values, the mark of each, and what derived facts remember (JSON-able)."""
+    """Values, the mark of each, and what derived facts remember (JSON-able).
 
-    values: dict[str, Value] = field(default_factory=dict)
-    marks: dict[str, Mark] = field(default_factory=dict)
-    memory: dict[str, Any] = field(default_factory=dict)
+    Most messages say again what is known. `repeat` notes such a one in a single step; the marks of its
+    fields follow when somebody asks for them.
+    """
+
+    __slots__ = ("_again", "_again_mark", "_marks", "memory", "values")
+
+    def __init__(
+        self,
+        values: dict[str, Value] | None = None,
+        marks: dict[str, Mark] | None = None,
+        memory: dict[str, Any] | None = None,
+    ) -> None:
+        self.values: dict[str, Value] = {} if values is None else values
+        self.memory: dict[str, Any] = {} if memory is None else memory
+        self._marks: dict[str, Mark] = {} if marks is None else marks
+        self._again: Mapping[str, Value] | None = None
+        self._again_mark = _NEVER
+
+    @property
+    def marks(self) -> dict[str, Mark]:
+        """Where each value comes from."""
+        if self._again is not None:
+            self._marks.update(dict.fromkeys(self._again, self._again_mark))
+            self._again = None
+        return self._marks
 
     def copy(self) -> Facts:
         """An independent copy. What `memory` holds is replaced on change, never altered."""
         return Facts(self.values.copy(), self.marks.copy(), self.memory.copy())
+
+    def repeat(self, fields: Mapping[str, Value], mark: Mark) -> None:
+        """Note that `fields`, which `says_again` or `repeats` found to be known, were said again."""
+        if self._again is not fields and self._again is not None:
+            self._marks.update(dict.fromkeys(self._again, self._again_mark))
+        self._again = fields
+        self._again_mark = mark
+
+    def repeats(self, fields: Mapping[str, Value], mark: Mark) -> bool:
+        """`says_again` for the very same fields as last time; False also where it would have to look."""
+        if fields is not self._again:
+            return False
+        since_ms, seq, at_ms = self._again_mark
+        return since_ms == mark[0] and seq < mark[1] and at_ms // STEP_MS == mark[2] // STEP_MS
 
     def fold(self, fields: Mapping[str, Value], mark: Mark) -> tuple[list[str], bool]:
         """Take `fields` in where `mark` is the higher one. Returns the names whose value changed, and

@@ -40,7 +40,7 @@ def boot_of(overlay: Overlay, speaker_id: DeviceId, envelope: Envelope, received
             seq=envelope.seq,
         )
     at_ms = min(at_ms, received_ms)
-    current = _current(overlay, speaker)
+    current = speaker.current
     if current is None:
         return _begin(overlay, speaker, envelope.boot, at_ms, True)
     newest_ms = current.newest_ts_ms if envelope.ts_ms is not None else current.seen_ms
@@ -55,7 +55,7 @@ def hear_link(overlay: Overlay, speaker_id: DeviceId, word: LinkWord, received_m
     link = word.link
     boot = overlay.boot_for_change(speaker_id, link.boot)
     since_ms = _believable(word.ts_ms if word.ts_ms is not None else received_ms, received_ms)
-    current = _current(overlay, speaker)
+    current = speaker.current
     if link.boot != speaker.boot:
         newer = current is None or since_ms > current.since_ms
         if not link.online or not newer:
@@ -72,7 +72,7 @@ def hear_link(overlay: Overlay, speaker_id: DeviceId, word: LinkWord, received_m
             boot = _begin(overlay, speaker, link.boot, since_ms, True)
         else:
             boot.since_ms = max(boot.since_ms, since_ms)
-            speaker.boot = link.boot
+            speaker.current = boot
         speaker.conn = -1
     if boot is not None and word.ts_ms is not None and link.online:
         offset_ms = received_ms - word.ts_ms
@@ -80,6 +80,7 @@ def hear_link(overlay: Overlay, speaker_id: DeviceId, word: LinkWord, received_m
             boot.offset_ms = offset_ms
     if boot is not None:
         boot.seen_ms = max(boot.seen_ms, received_ms)
+        overlay.boot_rows[boot] = None
     if link.conn < speaker.conn:
         return False
     if link.online and (speaker.dropped != link.dropped or speaker.versions != link.versions):
@@ -98,20 +99,15 @@ def hear_link(overlay: Overlay, speaker_id: DeviceId, word: LinkWord, received_m
 
 
 def _begin(overlay: Overlay, speaker: Speaker, name: str, since_ms: int, current: bool) -> Boot:
-    boot = Boot(since_ms)
-    overlay.boots[speaker.id, name] = boot
+    boot = Boot(overlay.fleet.speakers[speaker.id], name, since_ms)
+    boot.begin_change()
+    overlay.boots[boot] = overlay.boot_rows[boot] = None
     speaker.boots[name] = boot
     if current:
-        speaker.boot = name
+        speaker.current = boot
         speaker.conn = -1
         overlay.speaker_rows.add(speaker.id)
     return boot
-
-
-def _current(overlay: Overlay, speaker: Speaker) -> Boot | None:
-    if speaker.boot is None:
-        return None
-    return overlay.boots.get((speaker.id, speaker.boot)) or speaker.boots.get(speaker.boot)
 
 
 def _believable(at_ms: int, received_ms: int) -> int:

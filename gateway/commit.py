@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from devices.state import SELF
 from domain.errors import ShardLost
 from domain.ids import SPEAKER_KIND, DeviceId
 from gateway.basis import basis_of
@@ -14,8 +15,9 @@ from gateway.fleet import AlertKey, Fleet
 from gateway.handshakes import AGAIN, Step
 from gateway.intake import REPLAYED
 from gateway.options import GatewayOptions
-from gateway.overlay import Ended, Opened, Overlay, move_ages
+from gateway.overlay import Ended, Opened, Overlay
 from gateway.station_view import codes_of, links_of, lockdown_of, shown_facts
+from gateway.unwritten import Since
 from gateway.wishes import WishKey, again_after_s
 from rules.station_facts import half_life_ms
 from storage import alerts, availability, commands, events, notices, quarantine, shards, states
@@ -46,6 +48,8 @@ class Committed:
     steps: list[tuple[Step, bool]] = field(default_factory=list)
     claimed: list[CommandRow] = field(default_factory=list)
     adcodes: set[str] = field(default_factory=set)
+    position: int = 0
+    """The newest reading that is kept."""
 
 
 class Committer:
@@ -57,6 +61,7 @@ class Committer:
         self._fleet = fleet
         self._options = options
         self._beat_ms = 0
+        self._position = 0
         self.epoch = -1
         self.store = ""
 
@@ -77,7 +82,7 @@ class Committer:
 
     def commit(self, overlay: Overlay, work: Work, lanes_since: tuple[int | None, int | None]) -> Committed:
         """Write the batch. Nothing to write and no sign of life due: no transaction."""
-        committed = Committed()
+        committed = Committed(position=self._position)
         beat = not 0 <= overlay.now_ms - self._beat_ms < BEAT_EVERY_MS
         if not (beat or work.claims or work.steps or work.wishes or overlay.touched):
             return committed
@@ -89,11 +94,13 @@ class Committer:
                     self._states(connection, overlay)
                 self._alerts(connection, overlay)
                 self._stations(connection, overlay, committed)
+            committed.position = self._series.position(connection) if overlay.series else self._position
             self._commands(connection, work, overlay.now_ms, committed)
             for replay, understood in overlay.replays:
                 result = "understood" if understood else "refused again, see its reason"
                 quarantine.finish_replay(connection, replay, result, overlay.now_ms, understood=understood)
             if beat:
+                self._series.cover(connection, self._fleet.unwritten.covered(self._position))
                 shards.beat(
                     connection, self._options.shard, self.epoch, os.getpid(), overlay.now_ms, *lanes_since
                 )
@@ -101,22 +108,31 @@ class Committer:
             self._beat_ms = overlay.now_ms
         return committed
 
-    def adopt(self, overlay: Overlay) -> None:
+    def adopt(self, overlay: Overlay, position: int) -> None:
         """The batch is committed: what was decided on copies becomes what is known."""
         fleet = self._fleet
+        unwritten = fleet.unwritten
+        unwritten.written(overlay.boot_rows, overlay.states)
+        since = Since(overlay.now_ms, self._position)
         for device, state in overlay.states.items():
-            state.written_ms = overlay.now_ms
+            known = fleet.states.get(device)
+            if known is None:
+                fleet.states[device] = state
+            else:
+                known.become(state)
             if device.kind == SPEAKER_KIND:
                 (fleet.watched.add if state.watch else fleet.watched.discard)(device.station)
-        fleet.states.update(overlay.states)
-        for device, same in overlay.same.items():
-            known = fleet.states[device]
-            move_ages(known.own, known, same)
-        fleet.speakers.update(overlay.speakers)
-        for (id_, name), boot in overlay.boots.items():
-            speaker = fleet.speakers[id_]
-            speaker.boots[name] = boot
-            speaker.seen_ms = max(speaker.seen_ms or 0, boot.seen_ms)
+        for device, known, fields, mark, seen_ms in overlay.same.values():
+            known.parts[SELF].repeat(fields, mark)
+            known.seen_ms = seen_ms
+            unwritten.states.setdefault(device, since)
+        for id_, speaker in overlay.speakers.items():
+            fleet.speakers[id_].become(speaker)
+        for boot in overlay.boots:
+            boot.keep_change()
+            if boot not in overlay.boot_rows:
+                unwritten.boots.setdefault(boot, since)
+        self._position = position
         for ended in overlay.ended:
             fleet.note_resolved(ended.key)
         for key in overlay.forgotten:
@@ -129,12 +145,11 @@ class Committer:
             if note is not None and opened.effect.refuse_entry and not note.refuse_entry:
                 fleet.note_opened(key, note._replace(refuse_entry=True))
         for station, facts in overlay.facts.items():
-            record = fleet.stations[station]
-            record.facts = facts
-            for member in record.members:
-                facts_of = facts.get(member.device.short)
-                if facts_of is not None:
-                    fleet.refresh_at_ms[member.device] = half_life_ms(facts_of)
+            fleet.stations[station].facts = facts
+        for device in overlay.exports:
+            known = fleet.states.get(device)
+            if known is not None:
+                known.refresh_at_ms = half_life_ms(fleet.stations[device.station].facts.get(device.short, {}))
 
     def replays(self) -> list[tuple[int, Incoming]]:
         """Quarantined messages that somebody wants to be taken again."""
@@ -174,8 +189,10 @@ class Committer:
         states.upsert_boots(
             connection,
             [
-                states.BootRow(id_, name, b.since_ms, b.newest_ts_ms, b.offset_ms, b.watermark, b.seen_ms)
-                for (id_, name), b in overlay.boots.items()
+                states.BootRow(
+                    b.speaker.id, b.name, b.since_ms, b.newest_ts_ms, b.offset_ms, b.watermark, b.seen_ms
+                )
+                for b in overlay.boot_rows
             ],
         )
         states.upsert_speakers(connection, [_speaker_row(overlay, id_) for id_ in overlay.speaker_rows])
@@ -232,11 +249,7 @@ class Committer:
 
 def _speaker_row(overlay: Overlay, id_: DeviceId) -> states.SpeakerRow:
     speaker = overlay.speaker(id_)
-    boot = (
-        None
-        if speaker.boot is None
-        else overlay.boots.get((id_, speaker.boot)) or speaker.boots.get(speaker.boot)
-    )
+    boot = speaker.current
     return states.SpeakerRow(
         speaker=id_,
         link=speaker.link,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from devices.kind import Kind
+from devices.said_before import Found
 from devices.state import DeviceState
+from domain import topics
 from domain.facts import StationFact
 from domain.ids import DeviceId, edge_box
 from domain.watermark import Watermark
+from gateway.unwritten import Unwritten
 from rules.calendar import Calendar
 from rules.station_view import StationInfo, Timetables
 
@@ -25,10 +29,15 @@ class Member(NamedTuple):
     adcode: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Boot:
-    """One run of a speaker. `since_ms` orders boots."""
+    """One run of a speaker. `since_ms` orders boots.
 
+    A batch changes it in place and keeps what it was `before`, in case the batch cannot be committed.
+    """
+
+    speaker: Speaker
+    name: str
     since_ms: int
     watermark: Watermark = field(default_factory=Watermark)
     newest_ts_ms: int | None = None
@@ -37,49 +46,98 @@ class Boot:
     clock_fault: bool | None = None
     """As last noted of its speaker; None when nothing was noted yet."""
     heard: list[int] = field(default_factory=list)
-    """What this batch heard of it, duplicates too."""
+    """What this batch heard of it, duplicates too; not what came in order."""
+    before: BootBefore | None = None
+    name_bytes: bytes = b""
 
-    def copy(self) -> Boot:
-        """An independent copy, for one batch."""
-        return Boot(
-            self.since_ms,
-            self.watermark.copy(),
-            self.newest_ts_ms,
-            self.offset_ms,
-            self.seen_ms,
+    def __post_init__(self) -> None:
+        self.name_bytes = self.name.encode()
+
+    def begin_change(self) -> None:
+        """Remember how it is."""
+        watermark = self.watermark
+        ranges = [list(r) for r in watermark.ranges] if watermark.ranges else None
+        self.before = (
+            self.since_ms, watermark.upto, ranges, self.newest_ts_ms, self.offset_ms, self.seen_ms,
             self.clock_fault,
-        )
+        )  # fmt: skip
+
+    def keep_change(self) -> None:
+        """The batch is committed."""
+        self.before = None
+        if self.heard:
+            self.heard = []
+        self.speaker.seen_ms = max(self.speaker.seen_ms or 0, self.seen_ms)
+
+    def undo_change(self) -> None:
+        """The batch is given up."""
+        if self.before is not None:
+            self.since_ms, upto, ranges, self.newest_ts_ms, self.offset_ms, self.seen_ms, self.clock_fault = (
+                self.before
+            )
+            self.watermark = Watermark(upto, ranges or [])
+        self.before = None
+        self.heard = []
 
 
-@dataclass(slots=True)
+BootBefore = tuple[int, int, list[list[int]] | None, int | None, int | None, int, bool | None]
+
+
+@dataclass(slots=True, eq=False)
 class Speaker:
-    """Who holds a connection. `boots` are shared until touched, like the parts of a device."""
+    """Who holds a connection. A batch that hears of its link changes a copy, which shares the boots."""
 
     id: DeviceId
     adcode: str
     link: LinkState = "unknown"
     link_changed_ms: int = 0
     conn: int = -1
-    boot: str | None = None
+    current: Boot | None = None
     dropped: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     boots: dict[str, Boot] = field(default_factory=dict)
     seen_ms: int | None = None
+    ack_topic: str = ""
+
+    def __post_init__(self) -> None:
+        self.ack_topic = self.ack_topic or topics.ack(self.adcode, self.id)
+
+    @property
+    def boot(self) -> str | None:
+        """The name of the current boot."""
+        return None if self.current is None else self.current.name
 
     def copy(self) -> Speaker:
-        """A shallow copy; boots are copied when they are touched."""
+        """A copy for one batch."""
         return Speaker(
             self.id,
             self.adcode,
             self.link,
             self.link_changed_ms,
             self.conn,
-            self.boot,
+            self.current,
             self.dropped,
             self.versions,
             self.boots.copy(),
             self.seen_ms,
+            self.ack_topic,
         )
+
+    def become(self, other: Speaker) -> None:
+        """Take over the content of a changed copy; whoever holds this speaker holds the new one."""
+        self.link, self.link_changed_ms, self.conn = other.link, other.link_changed_ms, other.conn
+        self.current, self.boots = other.current, other.boots
+        self.dropped, self.versions = other.dropped, other.versions
+
+
+@dataclass(slots=True, eq=False)
+class Route:
+    """Where a telemetry topic leads: found once, because nearly every message takes this road."""
+
+    member: Member
+    speaker: Speaker
+    find: Callable[[bytes], Found | None]
+    state: DeviceState | None = None
 
 
 class AlertKey(NamedTuple):
@@ -123,11 +181,11 @@ class Fleet:
     states: dict[DeviceId, DeviceState] = field(default_factory=dict)
     open_alerts: dict[AlertKey, OpenAlertNote] = field(default_factory=dict)
     alerts_of: dict[str, set[AlertKey]] = field(default_factory=dict)
-    refresh_at_ms: dict[DeviceId, int] = field(default_factory=dict)
     outdated: set[str] = field(default_factory=set)
     """Stations whose row tells of other alerts than are open: a person ended one while no gateway ran."""
-    routes: dict[str, Member] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
     """Telemetry topics that were found to be right, so that each is taken apart once."""
+    unwritten: Unwritten = field(default_factory=Unwritten)
     watched: set[str] = field(default_factory=set)
     """Stations whose own rules have something under way."""
     registry_version: int = 0

@@ -8,24 +8,24 @@ from devices.decode import Happening, Reading, decode_event, decode_link, decode
 from devices.fold import Changes, Fields, apply
 from devices.state import SELF, DeviceState
 from domain import topics
-from domain.clock_offset import least_offset, time_of
+from domain.clock_offset import PROMPT_MS, least_offset, time_of
 from domain.envelope import Envelope
 from domain.errors import BadMessage
 from domain.facts import Mark
 from domain.ids import DeviceId
 from domain.json_input import MAX_BYTES
+from gateway.again import said_again
 from gateway.alerts import take_effects
 from gateway.boots import Timed, boot_of, hear_link
-from gateway.fleet import Fleet, Member
+from gateway.fleet import Fleet, Member, Route
 from gateway.overlay import Overlay, Same, Spoke
 from gateway.refusal import refuse
 from gateway.rulebooks import Rules
 from rules.effects import Effect
 from storage.events import EventRow
-from storage.series import SeriesRow
+from storage.series_row import SeriesRow
 from transport.inbox import Incoming
 
-WRITE_AGES_EVERY_MS = 120_000
 REPLAYED = -1
 """The generation of a message that comes from quarantine: it was seen before, and must be taken again."""
 
@@ -39,20 +39,20 @@ class Intake:
 
     def take(self, overlay: Overlay, incoming: Incoming, caught_up: bool) -> bool:
         """Take one message in. Returns False when it was put aside as not understood."""
+        route = self.fleet.routes.get(incoming.topic)
+        if route is not None and said_again(overlay, incoming, route, caught_up):
+            return True
         topic: topics.Topic | None = None
         try:
             topic = topics.parse(incoming.topic)
-            known = self.fleet.routes.get(incoming.topic)
-            if known is not None and len(incoming.payload) <= MAX_BYTES:
-                self._telemetry(overlay, incoming, known, caught_up)
-                return True
             if len(incoming.payload) > MAX_BYTES:
                 raise BadMessage(
                     "too_large", "", f"is {len(incoming.payload)} bytes long; at most {MAX_BYTES} are taken"
                 )
             if topic.leaf == "telemetry":
-                member = self.fleet.routes[incoming.topic] = self._member(topic)
-                self._telemetry(overlay, incoming, member, caught_up)
+                route = route or self._route(incoming.topic, topic)
+                self._telemetry(overlay, incoming, route.member, caught_up)
+                route.state = route.state or self.fleet.states.get(route.member.device)
             elif topic.leaf == "event":
                 self._event(overlay, incoming, self._member(topic), caught_up)
             elif topic.leaf == "reply":
@@ -83,6 +83,12 @@ class Intake:
         self._same_division(topic, member.adcode)
         return member
 
+    def _route(self, address: str, topic: topics.Topic) -> Route:
+        member = self._member(topic)
+        route = Route(member, self.fleet.speakers[member.speaker], member.kind.said_before.find)
+        self.fleet.routes[address] = route
+        return route
+
     def _speaker(self, topic: topics.Topic) -> DeviceId:
         speaker = self.fleet.speakers.get(topic.device)
         if speaker is None:
@@ -105,8 +111,11 @@ class Intake:
         ts_ms, boot, seq, _ = reading.envelope
         device, speaker, at_ms = member.device, member.speaker, timed.at_ms
         fields, parts, extra = reading.fields, reading.parts, reading.extra
-        row = SeriesRow(device, speaker, boot, seq, at_ms, ts_ms, incoming.received_ms, fields, parts, extra)
-        overlay.series.setdefault(member.kind.name, []).append(row)
+        row = SeriesRow(
+            device, speaker, boot, seq, at_ms, ts_ms, incoming.received_ms, fields, parts, extra,
+            incoming.topic, incoming.payload,
+        )  # fmt: skip
+        overlay.rows_of(member.kind.name).append(row)
         self._fold(overlay, incoming, member, reading, timed)
 
     def _fold(
@@ -115,8 +124,8 @@ class Intake:
         device = member.device
         known = self.fleet.states.get(device)
         if known is not None and not reading.parts and self._is_same(overlay, known, device, reading, timed):
-            overlay.same[device] = Same(reading.fields, timed.mark, incoming.received_ms)
-            overlay.count("same")
+            overlay.same[id(known)] = Same(device, known, reading.fields, timed.mark, incoming.received_ms)
+            overlay.again += 1
             return
         state = overlay.state_for_change(device)
         state.seen_ms = incoming.received_ms
@@ -130,12 +139,9 @@ class Intake:
 
         Then only ages move, and those stand in the message's own row: `loading` reads them back.
         """
-        if device in overlay.states or device in overlay.same or known.watch:
+        if known.held_by == overlay.number or id(known) in overlay.same or known.watch:
             return False
-        if (
-            timed.at_ms - known.written_ms > WRITE_AGES_EVERY_MS
-            or self.fleet.refresh_at_ms.get(device, 0) <= timed.at_ms
-        ):
+        if known.refresh_at_ms <= timed.at_ms:
             return False
         return known.own.says_again(reading.fields, timed.mark)
 
@@ -187,7 +193,6 @@ class Intake:
         word = decode_link(incoming.payload)
         if hear_link(overlay, speaker, word, incoming.received_ms):
             overlay.stations.add(speaker.station)
-        overlay.conns[speaker] = word.link.boot
         overlay.count("links")
 
     @staticmethod
@@ -201,6 +206,8 @@ class Intake:
         part: int,
         body: dict[str, object],
     ) -> None:
+        if boot_of_it := overlay.boot_for_change(member.speaker, envelope.boot):
+            overlay.boot_rows[boot_of_it] = None
         overlay.events.append(
             EventRow(
                 device=member.device,
@@ -226,10 +233,13 @@ class Intake:
         received_ms, ts_ms, seq = incoming.received_ms, envelope.ts_ms, envelope.seq
         boot.heard.append(seq)
         if incoming.generation != REPLAYED:
+            before = boot.watermark.upto
             if not boot.watermark.take(seq, envelope.low):
                 overlay.count("duplicates")
                 return None
             boot.seen_ms = received_ms
+            if boot.watermark.ranges or boot.watermark.upto != before + 1:
+                overlay.boot_rows[boot] = None
         if ts_ms is not None:
             boot.offset_ms = least_offset(boot.offset_ms, ts_ms, received_ms)
             if boot.newest_ts_ms is None or ts_ms > boot.newest_ts_ms:
@@ -238,6 +248,9 @@ class Intake:
         if fault != boot.clock_fault and (fault or (ts_ms is not None and caught_up)):
             self._note_clock(overlay, speaker, fault)
             boot.clock_fault = fault
+        if received_ms - at_ms > PROMPT_MS:
+            # A restart would not look for it among the newest readings.
+            overlay.boot_rows[boot] = None
         return Timed(at_ms, Mark(boot.since_ms, seq, at_ms))
 
     @staticmethod
@@ -263,9 +276,9 @@ class Intake:
                 take_effects(overlay, device, effects, member.adcode)
             overlay.look_again.add(device)
         else:
-            if self.fleet.refresh_at_ms.get(device, 0) <= timed.at_ms:
-                overlay.exports.add(device)
             state = overlay.state(device)
+            if state.refresh_at_ms <= timed.at_ms:
+                overlay.exports.add(device)
             if state.watch or state.clock_fault:
                 # Nothing new, but a deadline may have come, or a silence ended.
                 effects = watcher.reading(device, state, SELF, (), now_ms, overlay.open_codes(device.station))

@@ -7,16 +7,17 @@ from sqlalchemy import Connection
 from devices.registry import kinds
 from devices.state import DeviceState
 from domain.facts import Mark, StationFact
-from domain.ids import edge_box
+from domain.ids import DeviceId, edge_box
 from gateway.fleet import AlertKey, Boot, Fleet, Member, OpenAlertNote, Speaker, StationRecord
+from gateway.unwritten import Since, Unwritten
 from rules.station_view import StationInfo
 from storage import alerts, availability, registry, states
 from storage.database import Database
-from storage.said_since import said_since
+from storage.series import Series
 from storage.stations import Station
 
 
-def load_fleet(database: Database, fleet: Fleet) -> None:
+def load_fleet(database: Database, series: Series, fleet: Fleet) -> None:
     """Read who exists and what is known. Devices of a kind that this program does not know are left out."""
     with database.read() as connection:
         known = registry.load(connection)
@@ -25,24 +26,33 @@ def load_fleet(database: Database, fleet: Fleet) -> None:
         for row in states.load_states(connection):
             if row.device in fleet.members or row.device.kind == "station":
                 fleet.states[row.device] = DeviceState.from_json(row.state)
+        current: dict[DeviceId, str | None] = {}
         for word in states.load_speakers(connection):
+            current[word.speaker] = word.boot
             speaker = fleet.speakers.get(word.speaker)
             if speaker is not None:
                 speaker.link = word.link
                 speaker.link_changed_ms = word.link_changed_ms or 0
                 speaker.conn = -1 if word.conn is None else word.conn
-                speaker.boot = word.boot
                 speaker.dropped = word.dropped
                 speaker.versions = dict(word.versions)
                 speaker.seen_ms = word.seen_ms
         for run in states.load_boots(connection):
             speaker = fleet.speakers.get(run.speaker)
             if speaker is not None:
-                speaker.boots[run.boot] = Boot(
-                    run.since_ms, run.watermark, run.newest_ts_ms, run.offset_ms, run.updated_ms
+                boot = speaker.boots[run.boot] = Boot(
+                    speaker,
+                    run.boot,
+                    run.since_ms,
+                    run.watermark,
+                    run.newest_ts_ms,
+                    run.offset_ms,
+                    run.updated_ms,
                 )
                 speaker.seen_ms = max(speaker.seen_ms or 0, run.updated_ms)
-        _restore_ages(connection, fleet)
+                if current.get(speaker.id) == run.boot:
+                    speaker.current = boot
+        _meet_readings(connection, series, fleet)
         for open_ in alerts.all_open(connection):
             key = AlertKey(open_.device, open_.part, open_.code)
             fleet.note_opened(
@@ -61,21 +71,38 @@ def load_fleet(database: Database, fleet: Fleet) -> None:
     _forget_what_is_closed(fleet)
 
 
-def _restore_ages(connection: Connection, fleet: Fleet) -> None:
-    """A state is not written for a report that says again what is known; its own row tells when that was."""
+def _meet_readings(connection: Connection, series: Series, fleet: Fleet) -> None:
+    """Rows of states and boots may be a minute old: the readings kept since tell ages and numbers."""
+    fleet.unwritten = Unwritten()
+    since = Since(0, 0)
+    heard: dict[Boot, list[int]] = {}
     for kind in {member.kind.name for member in fleet.members.values()}:
-        for said in said_since(connection, kind):
-            state, speaker = fleet.states.get(said.device), fleet.speakers.get(said.speaker)
-            boot = speaker.boots.get(said.boot) if speaker is not None else None
-            if state is None or boot is None:
+        for said in series.said_since(connection, kind):
+            member, state = fleet.members.get(said.device), fleet.states.get(said.device)
+            if member is None:
                 continue
-            mark = Mark(boot.since_ms, said.seq, said.at_ms)
-            own = state.own
-            for name, value in said.fields.items():
-                known = own.marks.get(name)
-                if known is not None and known < mark and own.values.get(name) == value:
-                    own.marks[name] = mark
-            state.seen_ms = max(state.seen_ms or 0, said.received_ms)
+            speaker = fleet.speakers[member.speaker]
+            boot = speaker.boots.get(said.boot)
+            if boot is None:
+                continue
+            if said.seq > boot.watermark.upto:
+                heard.setdefault(boot, []).append(said.seq)
+            boot.seen_ms = max(boot.seen_ms, said.received_ms)
+            speaker.seen_ms = max(speaker.seen_ms or 0, said.received_ms)
+            if state is not None:
+                mark = Mark(boot.since_ms, said.seq, said.at_ms)
+                own = state.own
+                for name, value in said.fields.items():
+                    known = own.marks.get(name)
+                    if known is not None and known < mark and own.values.get(name) == value:
+                        own.marks[name] = mark
+                        fleet.unwritten.states[said.device] = since
+                state.seen_ms = max(state.seen_ms or 0, said.received_ms)
+    for boot, numbers in heard.items():
+        fleet.unwritten.boots[boot] = since
+        for seq in sorted(numbers):
+            if not boot.watermark.has(seq):
+                boot.watermark.add(seq, boot.watermark.upto + 1)
 
 
 def _load_registry(fleet: Fleet, known: registry.Registry) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple
 
 from devices.decode import Answer, Happening
 from devices.state import SELF, DeviceState
 from domain.errors import BadMessage
-from domain.facts import Facts, Mark, StationFact, Value
+from domain.facts import Mark, StationFact, Value
 from domain.ids import DeviceId
 from gateway.fleet import AlertKey, Boot, Fleet, OpenAlertNote, Speaker
 from rules.effects import Ask, OpenAlert
 from storage.events import EventRow
 from storage.quarantine import BadRow
-from storage.series import SeriesRow
+from storage.series_row import SeriesRow
 from transport.inbox import Incoming
 
 NO_CODES: frozenset[str] = frozenset()
@@ -49,6 +50,8 @@ class Wanted(NamedTuple):
 class Same(NamedTuple):
     """A message that says again what is known: only the ages of these fields move."""
 
+    device: DeviceId
+    state: DeviceState
     fields: Mapping[str, Value]
     mark: Mark
     seen_ms: int
@@ -63,25 +66,24 @@ class Spoke(NamedTuple):
     at_ms: int
 
 
-def move_ages(own: Facts, state: DeviceState, same: Same) -> None:
-    """What was said again is as old as its last saying."""
-    marks = own.marks
-    for name in same.fields:
-        marks[name] = same.mark
-    state.seen_ms = same.seen_ms
-
-
 @dataclass(slots=True)
 class Overlay:
     """Deciding reads through to the fleet and writes only here; dropped whole when the commit fails."""
 
     fleet: Fleet
     now_ms: int
+    number: int = field(default_factory=count(1).__next__)
     speakers: dict[DeviceId, Speaker] = field(default_factory=dict)
     speaker_rows: set[DeviceId] = field(default_factory=set)
-    boots: dict[tuple[DeviceId, str], Boot] = field(default_factory=dict)
+    boots: dict[Boot, None] = field(default_factory=dict)
+    """Every boot that was heard of; it is changed in place."""
+    boot_rows: dict[Boot, None] = field(default_factory=dict)
+    """Those of which more changed than one reading after the other will tell again."""
     states: dict[DeviceId, DeviceState] = field(default_factory=dict)
-    same: dict[DeviceId, Same] = field(default_factory=dict)
+    same: dict[int, Same] = field(default_factory=dict)
+    """By the identity of the state."""
+    again: int = 0
+    """How many messages said again what is known."""
     series: dict[str, list[SeriesRow]] = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)
     quarantine: list[BadRow] = field(default_factory=list)
@@ -93,7 +95,6 @@ class Overlay:
     forgotten: list[AlertKey] = field(default_factory=list)
     replays: list[tuple[int, bool]] = field(default_factory=list)
     spoke: list[Spoke] = field(default_factory=list)
-    conns: dict[DeviceId, str] = field(default_factory=dict)
     stations: set[str] = field(default_factory=set)
     heard: set[str] = field(default_factory=set)
     exports: set[DeviceId] = field(default_factory=set)
@@ -111,7 +112,7 @@ class Overlay:
         """True when there is anything to write."""
         return bool(
             self.states
-            or self.boots
+            or self.boot_rows
             or self.series
             or self.events
             or self.quarantine
@@ -128,6 +129,13 @@ class Overlay:
         """Raise a counter that the metrics show."""
         self.counts[name] = self.counts.get(name, 0) + by
 
+    def rows_of(self, kind: str) -> list[SeriesRow]:
+        """The readings of one kind, to add to."""
+        rows = self.series.get(kind)
+        if rows is None:
+            rows = self.series[kind] = []
+        return rows
+
     def speaker(self, id_: DeviceId) -> Speaker:
         """A speaker, to read."""
         return self.speakers.get(id_) or self.fleet.speakers[id_]
@@ -141,13 +149,10 @@ class Overlay:
 
     def boot_for_change(self, speaker: DeviceId, name: str) -> Boot | None:
         """A boot, to change; None if it was never heard of."""
-        key = (speaker, name)
-        boot = self.boots.get(key)
-        if boot is None:
-            known = self.fleet.speakers[speaker].boots.get(name)
-            if known is None:
-                return None
-            boot = self.boots[key] = known.copy()
+        boot = self.speaker(speaker).boots.get(name)
+        if boot is not None and boot.before is None:
+            boot.begin_change()
+            self.boots[boot] = None
         return boot
 
     def state(self, device: DeviceId) -> DeviceState:
@@ -160,11 +165,22 @@ class Overlay:
         state = self.states.get(device)
         if state is None:
             origin = self.fleet.states.get(device)
-            state = self.states[device] = origin.copy() if origin is not None else DeviceState()
-            same = self.same.pop(device, None)
+            if origin is None:
+                state = self.states[device] = DeviceState()
+                return state
+            state = self.states[device] = origin.copy()
+            origin.held_by = self.number
+            same = self.same.pop(id(origin), None)
             if same is not None:
-                move_ages(state.part_for_change(SELF, origin), state, same)
+                state.part_for_change(SELF, origin).repeat(same.fields, same.mark)
+                state.seen_ms = same.seen_ms
         return state
+
+    def undo(self) -> None:
+        """Give the batch up: what was changed in place is as it was."""
+        for boot in self.boots:
+            boot.undo_change()
+        self.boots.clear()
 
     @staticmethod
     def note_of(opened: Opened) -> OpenAlertNote:

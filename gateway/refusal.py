@@ -23,6 +23,7 @@ def refuse(overlay: Overlay, incoming: Incoming, topic: topics.Topic | None, bad
             boot = _boot_of(overlay, member.speaker, bad.boot, envelope, incoming)
             if boot is not None:
                 boot.heard.append(bad.seq)
+                overlay.boot_rows[boot] = None
                 if boot.watermark.has(bad.seq):
                     overlay.count("duplicates")
                     return

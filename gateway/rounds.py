@@ -41,6 +41,11 @@ class Rounds:
     def look(self, overlay: Overlay) -> None:
         """Take up what is due, some hundred devices at once."""
         now_ms = overlay.now_ms
+        unwritten = self._fleet.unwritten
+        for boot in unwritten.due_boots(now_ms):
+            overlay.boot_rows[boot] = None
+        for device in unwritten.due_states(now_ms):
+            overlay.state_for_change(device)
         for device in self._deadlines.take_due(now_ms, MAX_DUE):
             overlay.look_again.add(device)
             if device not in self._fleet.members and device.kind != SPEAKER_KIND:

@@ -57,6 +57,7 @@ class Gateway:
     ) -> None:
         self._options = options or GatewayOptions()
         self._database = database
+        self._series = series
         self._hub = hub
         self._clock = clock
         self._stop = Event()
@@ -88,7 +89,7 @@ class Gateway:
         """Everything before the first turn."""
         self._patiently(self._take_shard)
         self._patiently(self._rules.load)
-        self._patiently(lambda: load_fleet(self._database, self._fleet))
+        self._patiently(lambda: load_fleet(self._database, self._series, self._fleet))
         self._patiently(lambda: self._desk.recover(self._fleet))
         self._commit(self._rounds.meet_rules(), ())
         settle()
@@ -150,7 +151,7 @@ class Gateway:
     def _run_errands(self) -> None:
         errands = find_errands(self._committer, self._rules)
         if errands.registry:
-            self._patiently(lambda: load_fleet(self._database, self._fleet))
+            self._patiently(lambda: load_fleet(self._database, self._series, self._fleet))
         if errands.rulebook:
             self._patiently(self._rules.load)
         if errands.registry or errands.rulebook:
@@ -170,6 +171,7 @@ class Gateway:
         except (ShardLost, StorageUnavailable):
             raise
         except Exception as exc:
+            overlay.undo()
             logger.error("A replayed message cannot be kept: %s", exc, extra={"action": "replay_failed"})
             overlay = Overlay(self._fleet, self._clock.now_ms())
             overlay.replays.append((id_, False))
@@ -191,6 +193,7 @@ class Gateway:
         except (ShardLost, StorageUnavailable):
             raise
         except Exception as exc:
+            overlay.undo()
             if not messages:
                 raise
             self._rounds.schedule(overlay.look_again, overlay.wakes)
@@ -228,7 +231,7 @@ class Gateway:
         refresh(overlay, self._fleet, self._rules.watcher)
         work = self._desk.work(overlay)
         committed = self._patiently(lambda: self._committer.commit(overlay, work, self._lanes_since()))
-        self._committer.adopt(overlay)
+        self._committer.adopt(overlay, committed.position)
         self._rounds.schedule(overlay.look_again, overlay.wakes)
         self._acknowledge(overlay, messages)
         self._desk.after_commit(work, committed)
@@ -245,6 +248,7 @@ class Gateway:
     def _acknowledge(self, overlay: Overlay, messages: Sequence[Incoming]) -> None:
         acks = acks_for(overlay, self._committer.store)
         overlay.count("acks", len(acks))
+        overlay.count("same", overlay.again)
         lanes: dict[LaneName, list[tuple[int, int]]] = {"quick": [], "bulk": []}
         for message in messages:
             lanes["bulk" if "/bulk/" in message.topic else "quick"].append((message.generation, message.mid))

@@ -115,9 +115,8 @@ def station_rules(overlay: Overlay, fleet: Fleet, watcher: Watcher, record: Stat
         wakes = [ms for ms in (known.next_ms, ends_ms) if ms is not None]
         if wakes:
             overlay.wakes[device] = min(wakes)
-    speaker = overlay.speaker(device)
-    boot = overlay.boots.get((device, speaker.boot)) if speaker.boot is not None else None
-    if boot is not None:
+    boot = overlay.speaker(device).current
+    if boot is not None and boot in overlay.boots:
         state.seen_ms = boot.seen_ms
     effects = watcher.station(device, state, values, overlay.now_ms, overlay.open_codes(record.id))
     take_effects(overlay, device, effects, record.adcode)

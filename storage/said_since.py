@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
@@ -22,12 +22,11 @@ class Said(NamedTuple):
     """One report of a device: `fields` that had a value, of the device itself."""
 
     device: DeviceId
-    speaker: DeviceId
     boot: str
     seq: int
     at_ms: int
     received_ms: int
-    fields: dict[str, Value]
+    fields: Mapping[str, Value]
 
 
 def said_since(connection: Connection, kind: str) -> Iterator[Said]:
@@ -36,17 +35,16 @@ def said_since(connection: Connection, kind: str) -> Iterator[Said]:
     metrics = [table.c[name] for name in series_tables()[kind].kind.metrics]
     wanted = (
         sa.select(
-            table.c.station, table.c.n, table.c.speaker_kind, table.c.speaker_n, table.c.boot, table.c.seq,
-            table.c.at_ms, table.c.received_ms, *metrics,
+            table.c.station, table.c.n, table.c.boot, table.c.seq, table.c.at_ms, table.c.received_ms,
+            *metrics,
         )
         .join(device_state, sa.and_(device_state.c.station == table.c.station, device_state.c.n == table.c.n))
         .where(device_state.c.kind == kind, table.c.at_ms > device_state.c.seen_ms - MARGIN_MS)
     )  # fmt: skip
     for row in connection.execute(wanted).yield_per(1000):
-        station, n, speaker_kind, speaker_n, boot, seq, at_ms, received_ms, *values = row
+        station, n, boot, seq, at_ms, received_ms, *values = row
         yield Said(
             DeviceId(station, kind, n),
-            DeviceId(station, speaker_kind, speaker_n),
             boot,
             seq,
             at_ms,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, NamedTuple, Protocol
@@ -14,30 +14,14 @@ from domain.errors import NotFound
 from domain.facts import Value
 from domain.ids import DeviceId
 from storage.bulk import Insert
+from storage.said_since import Said, said_since
+from storage.series_row import SeriesRow
 from storage.series_tables import BESIDES, KEY, PART_KEY, series_tables
 from storage.texts import json_text
 
 Aggregate = Literal["min", "mean", "max", "last"]
 MAX_POINTS = 10_000
 _PRUNED_AT_ONCE_MS = 6 * 3_600_000
-
-
-class SeriesRow(NamedTuple):
-    """A telemetry message: `fields` of the device, of each of its `parts`, and `extra` as it was sent.
-
-    `at_ms` is when it counts, `device_ts_ms` what the device said. Values must have the declared type.
-    """
-
-    device: DeviceId
-    speaker: DeviceId
-    boot: str
-    seq: int
-    at_ms: int
-    device_ts_ms: int | None
-    received_ms: int
-    fields: Mapping[str, Value]
-    parts: Mapping[int, Mapping[str, Value]]
-    extra: Mapping[str, Any]
 
 
 class Point(NamedTuple):
@@ -63,6 +47,18 @@ class Series(Protocol):
 
     def append(self, connection: Connection, kind: str, rows: Sequence[SeriesRow]) -> None:
         """Keep the messages of one kind, within the caller's transaction."""
+        ...
+
+    def position(self, connection: Connection) -> int:
+        """Where the newest reading stands; 0 where readings have no order of arrival."""
+        ...
+
+    def cover(self, connection: Connection, position: int) -> None:
+        """All readings up to this position are in states and boots, too: `said_since` may leave them out."""
+        ...
+
+    def said_since(self, connection: Connection, kind: str) -> Iterator[Said]:
+        """Readings of a kind that are newer than what is written of states and boots, in no order."""
         ...
 
     def history(
@@ -122,7 +118,7 @@ class SqlSeries:
         to = _writing(kind)
         own, parts = [], []
         metrics, part_metrics = to.metrics, to.part_metrics
-        for device, speaker, boot, seq, at_ms, device_ts_ms, received_ms, fields, in_parts, extra in rows:
+        for device, speaker, boot, seq, at_ms, device_ts_ms, received_ms, fields, in_parts, extra, *_ in rows:
             station, _, n = device
             kept = json_text(extra) if extra else None
             get = fields.get
@@ -138,6 +134,17 @@ class SqlSeries:
         to.own.run(connection, own)
         if to.part is not None:
             to.part.run(connection, parts)
+
+    def position(self, connection: Connection) -> int:
+        """Rows here are found by device and time."""
+        return 0
+
+    def cover(self, connection: Connection, position: int) -> None:
+        """Nothing to note."""
+
+    def said_since(self, connection: Connection, kind: str) -> Iterator[Said]:
+        """Rows that are newer than their device's state."""
+        return said_since(connection, kind)
 
     def history(
         self,

@@ -13,7 +13,7 @@ from domain.facts import Mark, Value
 from domain.ids import edge_box
 from storage import audit, notices, quarantine, states
 from storage.quarantine import BadRow
-from storage.series import SeriesRow
+from storage.series_row import SeriesRow
 from storage.states import StateRow
 from tests.api.conftest import CABINET, HERE, LOCK, World, paths
 

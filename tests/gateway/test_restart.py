@@ -8,6 +8,7 @@ import pytest
 
 from gateway.fleet import Fleet
 from gateway.loading import load_fleet
+from storage.series import SqlSeries
 from tests.gateway.house import Box, House
 from tests.gateway.keeping_box import KeepingBox, talking
 from tests.gateway.skipping_clock import SkippingClock
@@ -27,7 +28,7 @@ def test_ages_of_reports_that_said_nothing_new_survive_a_restart(house: House, b
     known = gateway._fleet.states[device]
     house.stop_gateways()
     fresh = Fleet()
-    load_fleet(house.database, fresh)
+    load_fleet(house.database, SqlSeries(), fresh)
     assert fresh.states[device].own.marks == known.own.marks
     assert fresh.states[device].own.values == known.own.values
     assert fresh.states[device].own.marks["count_raw"].seq == seq

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from storage import alerts, quarantine
 from storage.errors import RowRefused
-from storage.series import SeriesRow, SqlSeries
+from storage.series import SqlSeries
+from storage.series_row import SeriesRow
 from tests.chaos import ledger
 from tests.gateway.house import Box, House
 from tests.gateway.keeping_box import KeepingBox, talking

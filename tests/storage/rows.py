@@ -8,7 +8,7 @@ from domain.ids import DeviceId, edge_box
 from storage.alerts import NewAlert
 from storage.events import EventRow
 from storage.quarantine import BadRow
-from storage.series import SeriesRow
+from storage.series_row import SeriesRow
 from storage.stations import Station
 
 STATION = "331002-0001"

@@ -12,7 +12,8 @@ from domain.ids import DeviceId, edge_box
 from storage.bulk import Insert, upsert
 from storage.database import Database
 from storage.errors import RowRefused
-from storage.series import SeriesRow, SqlSeries
+from storage.series import SqlSeries
+from storage.series_row import SeriesRow
 from storage.states import StateRow, upsert_states
 from storage.tables import meta
 from storage.texts import json_text, storable

@@ -12,7 +12,8 @@ from domain.errors import NotFound
 from domain.facts import Value
 from domain.ids import DeviceId
 from storage.database import Database
-from storage.series import Aggregate, SeriesRow, SqlSeries
+from storage.series import Aggregate, SqlSeries
+from storage.series_row import SeriesRow
 from storage.series_tables import series_tables
 from tests.storage.rows import BOX, CABINET, LOCK, NOON_MS, SENSOR, STATION, reading
 

@@ -1,0 +1,72 @@
+"""The short way of a message that says again what is known; nine of ten do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domain.clock_offset import PROMPT_MS, near_time
+from domain.facts import Mark
+from gateway.fleet import Route
+from gateway.overlay import Overlay, Same
+from storage.series_row import SeriesRow
+from transport.inbox import Incoming
+
+NOTHING: dict[Any, Any] = {}
+
+
+def said_again(overlay: Overlay, incoming: Incoming, route: Route, caught_up: bool) -> bool:
+    """Take a message whose content and place in the sequence are as expected; False, with nothing
+    changed, where the long way must look.
+
+    Its row, its number and its age are all that it leaves behind, as on the long way.
+    """
+    generation, _, topic, payload, received_ms = incoming
+    found = route.find(payload)
+    state, boot = route.state, route.speaker.current
+    if found is None or state is None or boot is None or generation < 0:
+        return False
+    ts_ms, name, seq, low, fields = found
+    watermark = boot.watermark
+    if (
+        name != boot.name_bytes
+        or watermark.ranges
+        or seq != watermark.upto + 1
+        or low > seq
+        or state.held_by == overlay.number
+        or state.watch
+        or boot.clock_fault
+        or (caught_up and boot.clock_fault is None)
+    ):
+        return False
+    timing = near_time(ts_ms, received_ms, boot.offset_ms)
+    if timing is None:
+        return False
+    at_ms, offset_ms = timing
+    if state.refresh_at_ms <= at_ms:
+        return False
+    member = route.member
+    device, kind, speaker, _ = member
+    if overlay.speakers and speaker in overlay.speakers:
+        return False
+    mark = Mark(boot.since_ms, seq, at_ms)
+    if not state.parts[0].repeats(fields, mark):
+        return False
+    if boot.before is None:
+        boot.begin_change()
+        overlay.boots[boot] = None
+    watermark.upto = seq
+    boot.seen_ms, boot.offset_ms = received_ms, offset_ms
+    newest_ms = boot.newest_ts_ms
+    if newest_ms is None or ts_ms > newest_ms:
+        boot.newest_ts_ms = ts_ms
+    if speaker.station in overlay.fleet.watched:
+        overlay.heard.add(speaker.station)
+    if received_ms - at_ms > PROMPT_MS:
+        overlay.boot_rows[boot] = None
+    overlay.again += 1
+    overlay.same[id(state)] = Same(device, state, fields, mark, received_ms)
+    row = SeriesRow(
+        device, speaker, boot.name, seq, at_ms, ts_ms, received_ms, fields, NOTHING, NOTHING, topic, payload,
+    )  # fmt: skip
+    overlay.rows_of(kind.name).append(row)
+    return True

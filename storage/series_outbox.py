@@ -1,0 +1,113 @@
+"""Readings on their way to a time-series database: as they came, in the order in which they were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, Table, Text
+
+from devices.decode import decode_telemetry
+from devices.registry import kind_of
+from domain import topics
+from domain.errors import BadMessage
+from storage.bulk import Insert
+from storage.said_since import Said
+from storage.series_row import SeriesRow
+from storage.tables import metadata
+
+COVERED: Final = "covered"
+SENT: Final = "sent"
+
+outbox = Table(
+    "series_outbox",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("boot", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)
+position = Table(
+    "series_position",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("id", BigInteger, nullable=False),
+)
+
+_ADD: Final = Insert(outbox, ("topic", "boot", "seq", "at_ms", "received_ms", "payload"))
+_MOVE: Final = Insert(position, on_conflict="replace")
+
+
+class Kept(NamedTuple):
+    """One row: `id` rises in the order of commits, with gaps."""
+
+    id: int
+    topic: str
+    boot: str
+    seq: int
+    at_ms: int
+    received_ms: int
+    payload: bytes
+
+
+def add(connection: Connection, rows: Sequence[SeriesRow]) -> None:
+    """Keep readings, within the caller's transaction."""
+    _ADD.run(connection, [(row[10], row[2], row[3], row[4], row[6], row[11]) for row in rows])
+
+
+def newest(connection: Connection) -> int:
+    """The id of the newest row; 0 for none."""
+    return int(connection.scalar(sa.select(sa.func.max(outbox.c.id))) or 0)
+
+
+def read(connection: Connection, after: int, limit: int) -> list[Kept]:
+    """The next rows after this id, in order."""
+    wanted = sa.select(outbox).where(outbox.c.id > after).order_by(outbox.c.id).limit(limit)
+    return [Kept(*row) for row in connection.execute(wanted)]
+
+
+def reached(connection: Connection, name: str) -> int:
+    """How far one reader of the outbox has come."""
+    return int(connection.scalar(sa.select(position.c.id).where(position.c.name == name)) or 0)
+
+
+def reach(connection: Connection, name: str, id_: int) -> None:
+    """Note how far a reader has come."""
+    _MOVE.run(connection, [(name, id_)])
+
+
+def forget(connection: Connection, limit: int) -> int:
+    """Delete the oldest rows that every reader is done with; returns how many.
+
+    The newest row stays, since SQLite gives the next one its number.
+    """
+    done = min(reached(connection, COVERED), reached(connection, SENT), newest(connection) - 1)
+    first = connection.scalar(sa.select(sa.func.min(outbox.c.id)))
+    if first is None or first > done:
+        return 0
+    until = min(done, first + limit - 1)
+    return connection.execute(sa.delete(outbox).where(outbox.c.id <= until)).rowcount
+
+
+def said_since(connection: Connection, kind: str) -> Iterator[Said]:
+    """Readings of a kind that states and boots need not cover yet."""
+    wanted = (
+        sa.select(outbox)
+        .where(outbox.c.id > reached(connection, COVERED), outbox.c.topic.like(f"ws/%/bulk/{kind}/%"))
+        .order_by(outbox.c.id)
+    )
+    for row in connection.execute(wanted).yield_per(1000):
+        kept = Kept(*row)
+        try:
+            device = topics.parse(kept.topic).device
+            if device.kind != kind:
+                continue
+            fields = decode_telemetry(kind_of(kind), kept.payload).fields
+        except BadMessage:
+            # It was understood when it came; a program that reads it otherwise only loses its age.
+            continue
+        yield Said(device, kept.boot, kept.seq, kept.at_ms, kept.received_ms, fields)

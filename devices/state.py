@@ -14,7 +14,7 @@ SELF = 0
 """The part number of the device itself."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class DeviceState:
     """Part 0 is the device itself. `watch` belongs to the rules: what is pending or firing, JSON-able."""
 
@@ -23,9 +23,9 @@ class DeviceState:
     seen_ms: int | None = None
     """When the hub last heard of it, by the hub's clock."""
     clock_fault: bool = False
-    refresh_at_ms: int = 0
+    refresh_at_ms: int = field(default=0, compare=False)
     """When what its station's row says of it wants to be said anew, by device time."""
-    held_by: int = 0
+    held_by: int = field(default=0, compare=False)
     """The number of the batch that has a changed copy of it."""
 
     @property

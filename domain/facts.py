@@ -52,6 +52,13 @@ class Facts:
         self._again: Mapping[str, Value] | None = None
         self._again_mark = _NEVER
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Facts):
+            return NotImplemented
+        return (self.values, self.marks, self.memory) == (other.values, other.marks, other.memory)
+
+    __hash__ = None  # type: ignore[assignment]
+
     @property
     def marks(self) -> dict[str, Mark]:
         """Where each value comes from."""

@@ -14,8 +14,7 @@ from domain.ids import DeviceId, edge_box
 from storage import events, registry, stations
 from storage.database import Database
 from storage.events import EventRow
-from storage.series import SqlSeries
-from storage.series_row import SeriesRow
+from storage.series import SeriesRow, SqlSeries
 
 PERIOD_MS: Final = 60_000
 BOOT: Final = "bench"

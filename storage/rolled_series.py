@@ -12,9 +12,7 @@ from domain.ids import DeviceId
 from storage import rollups
 from storage.rollup_tables import rollup
 from storage.rollups import HOUR_MS, Summary, hour_of
-from storage.said_since import Said
-from storage.series import MAX_POINTS, Aggregate, Point, Reading, Series
-from storage.series_row import SeriesRow
+from storage.series import MAX_POINTS, Aggregate, Point, Reading, Series, SeriesRow
 
 _ALL: Final = "last"
 
@@ -29,18 +27,6 @@ class RolledSeries:
         """Keep the messages of one kind, and note which hours they come too late for."""
         self._raw.append(connection, kind, rows)
         rollups.mark_late(connection, rows)
-
-    def position(self, connection: Connection) -> int:
-        """Where the newest reading stands."""
-        return self._raw.position(connection)
-
-    def cover(self, connection: Connection, position: int) -> None:
-        """States and boots hold all up to this position, too."""
-        self._raw.cover(connection, position)
-
-    def said_since(self, connection: Connection, kind: str) -> Iterator[Said]:
-        """Readings that are newer than what is written of states and boots."""
-        return self._raw.said_since(connection, kind)
 
     def history(
         self,

@@ -13,8 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from domain.facts import Value
 from domain.ids import DeviceId
 from storage.rollup_tables import late_hour, rolled, rollup
-from storage.series import Aggregate, Reading
-from storage.series_row import SeriesRow
+from storage.series import Aggregate, Reading, SeriesRow
 from storage.texts import json_text
 
 HOUR_MS: Final = 3_600_000

@@ -15,7 +15,7 @@ from domain.facts import Value
 from domain.ids import DeviceId
 from storage.bulk import Insert
 from storage.said_since import Said, said_since
-from storage.series_row import SeriesRow
+from storage.series_row import SeriesRow as SeriesRow
 from storage.series_tables import BESIDES, KEY, PART_KEY, series_tables
 from storage.texts import json_text
 

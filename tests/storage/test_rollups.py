@@ -20,8 +20,7 @@ from storage.rolled_series import RolledSeries
 from storage.rolling import AFTER_MS, roll
 from storage.rollup_tables import late_hour, rollup, uptime_hour, use_hour
 from storage.rollups import HOUR_MS, Summary
-from storage.series import Aggregate, Point, SqlSeries
-from storage.series_row import SeriesRow
+from storage.series import Aggregate, Point, SeriesRow, SqlSeries
 from tests.storage.rows import BOX, CABINET, LOCK, NOON_MS, SENSOR, STATION, alert, event, reading, station
 
 SERIES = RolledSeries(SqlSeries())

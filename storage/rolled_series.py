@@ -8,6 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from domain.clock import Clock
 from domain.ids import DeviceId
 from storage import rollups
 from storage.rollup_tables import rollup
@@ -18,15 +19,19 @@ _ALL: Final = "last"
 
 
 class RolledSeries:
-    """A series, and the hourly roll-ups of it. An hour stands for its beginning."""
+    """A series, and the hourly roll-ups of it. An hour stands for its beginning.
 
-    def __init__(self, raw: Series) -> None:
+    With a clock it knows what comes late by when it is kept, without one by when it was received.
+    """
+
+    def __init__(self, raw: Series, clock: Clock | None = None) -> None:
         self._raw = raw
+        self._clock = clock
 
     def append(self, connection: Connection, kind: str, rows: Sequence[SeriesRow]) -> None:
         """Keep the messages of one kind, and note which hours they come too late for."""
         self._raw.append(connection, kind, rows)
-        rollups.mark_late(connection, rows)
+        rollups.mark_late(connection, rows, self._clock.now_ms() if self._clock is not None else None)
 
     def history(
         self,

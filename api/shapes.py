@@ -27,10 +27,26 @@ class Seats(Shape):
     valid_until: Time | None
 
 
+class Water(Shape):
+    """What the taps give: `low` is nearly empty, `empty` has run dry, `off` is suspended."""
+
+    level: Literal["hot", "ok", "low", "empty", "off", "unknown"]
+    as_of: Time | None
+    valid_until: Time | None
+
+
 class Batteries(Shape):
     """Full batteries in the swap cabinet."""
 
     full: int | None
+    as_of: Time | None
+    valid_until: Time | None
+
+
+class Air(Shape):
+    """The air in the room."""
+
+    temp_c: int | None = Field(description="the middle of some minutes in whole °C; null when unknown")
     as_of: Time | None
     valid_until: Time | None
 
@@ -54,7 +70,9 @@ class Availability(Shape):
     as_of: Time | None
     valid_until: Time | None
     seats: Seats | None
+    water: Water | None = Field(description="null: there is no dispenser")
     batteries: Batteries | None = Field(description="null: there is no cabinet")
+    air: Air | None = Field(default=None, description="null: nothing measures it")
     people: People | None = Field(default=None, description="only for staff of the area")
     version: int
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from api.times import text_of
-from rules.availability import Availability, Claim
+from rules.availability import Availability, Claim, Water
 from rules.station_view import StationInfo
 from storage.alerts import Alert
 from storage.stations import Station
@@ -47,12 +47,22 @@ def availability_json(told: Availability, version: int, *, staff: bool) -> dict[
             "as_of": text_of(told.seats.as_of_ms),
             "valid_until": text_of(told.seats.valid_until_ms),
         },
+        "water": None if told.water is None else _water(told.water),
         "batteries": None if told.batteries is None else _claim("full", told.batteries),
+        "air": None if told.air is None else _claim("temp_c", told.air),
         "version": version,
     }
     if staff:
         body["people"] = None if told.people is None else _claim("about", told.people)
     return body
+
+
+def _water(water: Water) -> dict[str, Any]:
+    return {
+        "level": water.level,
+        "as_of": text_of(water.as_of_ms),
+        "valid_until": text_of(water.valid_until_ms),
+    }
 
 
 def _claim(name: str, claim: Claim) -> dict[str, Any]:

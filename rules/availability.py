@@ -18,6 +18,12 @@ Level = Literal["plenty", "few", "full", "unknown", "none"]
 
 CLOSING_MS = 30 * 60_000
 DOOR_FACTS = ("bolt", "leaf", "mode")
+WaterLevel = Literal["hot", "ok", "low", "empty", "off", "unknown"]
+WATER_ORDER: tuple[WaterLevel, ...] = ("hot", "ok", "low", "empty", "off")
+"""Of several dispensers people go to the best."""
+NO_WATER = frozenset({"water_quality", "water_leak", "dry_burn", "filter_overdue"})
+"""While one of these is open nobody shall be sent there to drink, whatever the machine says."""
+
 FEW_PEOPLE = 2
 """With so few inside, how many is nobody's business."""
 STUCK = "occupancy_stuck"
@@ -43,8 +49,18 @@ class Seats:
 
 
 @dataclass(frozen=True, slots=True)
+class Water:
+    """What the taps give: `empty` has run dry, `off` is suspended."""
+
+    level: WaterLevel
+    as_of_ms: int | None = None
+    valid_until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Availability:
-    """What is true now. `batteries` is None without a cabinet; `people` is for staff.
+    """What is true now. `water` is None without a dispenser, `batteries` without a cabinet, `air`
+    (whole °C in the room) without a climate sensor; `people` is for staff.
 
     `next_change_ms` is when to look again although nothing was reported: hours change, or a claim ends.
     """
@@ -61,6 +77,7 @@ class Availability:
     as_of_ms: int | None
     valid_until_ms: int | None
     next_change_ms: int | None
+    water: Water | None = None
 
     def public(self) -> Availability:
         """What anyone may see: no head count, and no free seats from which a lone person could be told."""
@@ -107,6 +124,8 @@ def availability(
         as_of_ms=as_of_ms,
         valid_until_ms=valid_until_ms,
         next_change_ms=_next_change(info, view, hours, now_ms),
+        air=_air(view, now_ms),
+        water=_water(view, now_ms, safe=state != "safety"),
     )
 
 
@@ -166,10 +185,38 @@ def _people(view: StationView, now_ms: int) -> Claim | None:
     return _total(told, now_ms, doubtful=STUCK in view.doubtful, whole=True) if told else None
 
 
+def _water(view: StationView, now_ms: int, *, safe: bool) -> Water | None:
+    told = list(view.facts("water"))
+    if not told:
+        return None
+    fresh = [one for one in told if one.valid_until_ms > now_ms and one.value in WATER_ORDER]
+    if not safe or not fresh:
+        return Water("unknown", min(one.as_of_ms for one in told), None)
+    level, best = min(
+        ((level, one) for one in fresh for level in WATER_ORDER if level == one.value),
+        key=lambda found: (WATER_ORDER.index(found[0]), -found[1].valid_until_ms),
+    )
+    if view.doubtful & NO_WATER:
+        level = "off"
+    return Water(level, best.as_of_ms, best.valid_until_ms)
+
+
 def _batteries(view: StationView, now_ms: int, *, safe: bool) -> Claim | None:
     told = list(view.facts("full_batteries"))
     # While a battery burns nobody shall come for another one.
     return _total(told, now_ms, doubtful=not safe, whole=False) if told else None
+
+
+def _air(view: StationView, now_ms: int) -> Claim | None:
+    """The newest word that still counts: rooms are small, and sensors in one room agree or are broken."""
+    told = list(view.facts("temp_c"))
+    if not told:
+        return None
+    fresh = [one for one in told if one.valid_until_ms > now_ms and _number(one.value) is not None]
+    newest = max(fresh or told, key=lambda one: one.as_of_ms)
+    if not fresh:
+        return Claim(None, newest.as_of_ms, None)
+    return Claim(_number(newest.value), newest.as_of_ms, newest.valid_until_ms)
 
 
 def _total(told: list[StationFact], now_ms: int, *, doubtful: bool, whole: bool) -> Claim:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
@@ -33,6 +33,9 @@ def list_stations(
     open_now: Annotated[bool | None, Query(alias="open", description="also those open by timetable")] = None,
     seats: Annotated[int, Query(ge=0, le=1000, description="at least so many free")] = 0,
     batteries: Annotated[int, Query(ge=0, le=1000, description="at least so many full")] = 0,
+    water: Annotated[
+        Literal["any", "hot"] | None, Query(description="drinking water, or hot water")
+    ] = None,
     q: Annotated[str, Query(max_length=64, description="part of name, address or number")] = "",
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -43,7 +46,7 @@ def list_stations(
     the number of free seats is not told, but there are some: `seats=1` finds it.
     """
     _must_know(hub)
-    filters = [area, city, open_now, seats, batteries, q]
+    filters = [area, city, open_now, seats, batteries, water, q]
     after = cursors.read(cursor, filters, str)
     ids, known = hub.board.ids, hub.board.stations
     words = q.casefold()
@@ -55,7 +58,7 @@ def list_stations(
             continue
         if not shown.station.area.startswith(city[:4]) or (words and not _says(shown.station, words)):
             continue
-        if not _offers(shown, hub.clock.now_ms(), open_now, seats, batteries):
+        if not _offers(shown, hub.clock.now_ms(), open_now, seats, batteries, water):
             continue
         if len(found) == limit:
             more = True
@@ -146,7 +149,9 @@ def _says(station: Station, words: str) -> bool:
     return station.id.startswith(words) or any(text and words in text.casefold() for text in texts)
 
 
-def _offers(shown: Shown, now_ms: int, open_now: bool | None, seats: int, batteries: int) -> bool:
+def _offers(
+    shown: Shown, now_ms: int, open_now: bool | None, seats: int, batteries: int, water: str | None
+) -> bool:
     told = shown.availability
     if (
         told.valid_until_ms is not None
@@ -158,7 +163,11 @@ def _offers(shown: Shown, now_ms: int, open_now: bool | None, seats: int, batter
         state = told.state
     if open_now is not None and (state in _OPEN) != open_now:
         return False
-    return _has_seats(shown, now_ms, seats) and _has_batteries(shown, now_ms, batteries)
+    return (
+        _has_seats(shown, now_ms, seats)
+        and _has_batteries(shown, now_ms, batteries)
+        and _has_water(shown, now_ms, water)
+    )
 
 
 def _has_seats(shown: Shown, now_ms: int, wanted: int) -> bool:
@@ -183,6 +192,15 @@ def _has_batteries(shown: Shown, now_ms: int, wanted: int) -> bool:
     ):
         return False
     return told.value >= wanted
+
+
+def _has_water(shown: Shown, now_ms: int, wanted: str | None) -> bool:
+    told = shown.availability.water
+    if wanted is None:
+        return True
+    if told is None or (told.valid_until_ms is not None and now_ms > told.valid_until_ms):
+        return False
+    return told.level == "hot" or (wanted == "any" and told.level in ("ok", "low"))
 
 
 def _json(body: bytes | Any) -> Response:

@@ -17,6 +17,8 @@ def test_everyone_sees_what_is_open_and_what_is_free(world: World) -> None:
     assert (told["state"], told["basis"]) == ("open", "live")
     assert (told["seats"]["level"], told["seats"]["free"]) == ("plenty", 7)
     assert told["batteries"]["full"] == 7
+    assert told["water"]["level"] == "hot"
+    assert told["water"]["as_of"] < told["water"]["valid_until"]
     assert told["as_of"].endswith("Z")
     assert station["equipped"] is True
     assert "people" not in told
@@ -52,15 +54,32 @@ def test_staff_of_the_area_sees_people_and_alerts_and_others_do_not(world: World
 
 
 def test_a_claim_that_is_too_old_satisfies_nobody(world: World) -> None:
-    assert ids(world.get("/api/v1/stations?open=true&seats=1&batteries=1")) == [HERE]
+    assert ids(world.get("/api/v1/stations?open=true&seats=1&batteries=1&water=hot")) == [HERE]
     world.clock.ahead_s = 181
     assert ids(world.get("/api/v1/stations?seats=1")) == [], "not even before anybody looked again"
+    assert ids(world.get("/api/v1/stations?water=any")) == []
     world.look()
     told = world.get(f"/api/v1/stations/{HERE}")["availability"]
     assert told["state"] == "unknown"
     assert told["seats"]["free"] is None
     assert told["batteries"]["full"] is None
+    assert told["water"]["level"] == "unknown"
     assert ids(world.get("/api/v1/stations?open=true")) == ["330102-0001", "331002-0002"]
+
+
+@pytest.mark.parametrize(
+    "level, hot, some",
+    [("hot", True, True), ("ok", False, True), ("low", False, True), ("empty", False, False), ("off", False, False)],
+)
+def test_who_wants_water_finds_only_where_some_is(world: World, level: str, hot: bool, some: bool) -> None:
+    world.facts(water=level)
+    world.look()
+    assert (ids(world.get("/api/v1/stations?water=hot")) == [HERE]) is hot
+    assert (ids(world.get("/api/v1/stations?water=any")) == [HERE]) is some
+
+
+def test_a_station_without_a_dispenser_says_so(world: World) -> None:
+    assert world.get("/api/v1/stations/331002-0002")["availability"]["water"] is None
 
 
 def test_an_alarm_is_told_without_saying_which(world: World) -> None:
@@ -82,6 +101,8 @@ def test_an_alarm_is_told_without_saying_which(world: World) -> None:
         ("q=002", ["331002-0002"]),
         ("batteries=7", [HERE]),
         ("batteries=8", []),
+        ("water=hot", [HERE]),
+        ("water=any", [HERE]),
         ("open=false", []),
         ("area=44", []),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rules.availability import Claim, Seats, availability
+from rules.availability import Claim, Seats, Water, availability
 from rules.calendar import Calendar
 from rules.station_view import StationInfo, StationView, Timetables
 
@@ -100,6 +100,20 @@ def test_the_state_of_a_station(
 ) -> None:
     now = availability(replace(INFO, **info), view(**told), ms(at), TIMETABLES)
     assert (now.state, now.basis) == (state, basis)
+
+
+def test_the_air_is_the_newest_word_that_still_counts() -> None:
+    def seen(*told: StationFact) -> StationView:
+        return StationView(devices={f"climate_sensor/{n}": {"temp_c": one} for n, one in enumerate(told, 1)})
+
+    old = StationFact(19.0, NOON - 9 * MINUTE, NOON - 4 * MINUTE)
+    fresh = StationFact(26.0, NOON - MINUTE, NOON + 4 * MINUTE)
+    broken = StationFact(None, NOON, NOON + 5 * MINUTE)
+    assert availability(INFO, seen(old, fresh, broken), NOON, TIMETABLES).air == Claim(
+        26, NOON - MINUTE, NOON + 4 * MINUTE
+    )
+    assert availability(INFO, seen(old), NOON, TIMETABLES).air == Claim(None, NOON - 9 * MINUTE, None)
+    assert availability(INFO, StationView(), NOON, TIMETABLES).air is None
 
 
 def test_a_station_without_devices_follows_its_plan() -> None:
@@ -194,3 +208,43 @@ def test_the_next_look_comes_when_the_hours_change_or_closing_begins() -> None:
     assert availability(info, StationView(), late, TIMETABLES).next_change_ms == ms("2026-11-23 20:00")
     around = replace(info, hours="24/7")
     assert availability(around, StationView(), NOON, TIMETABLES).next_change_ms is None
+
+
+def water_view(*levels: str | None, heard_ms: int = NOON - MINUTE, **more: Any) -> StationView:
+    """A station whose dispensers said these levels."""
+    said = {
+        f"water_dispenser/{n}": {"water": [level, heard_ms + n, heard_ms + n + 5 * MINUTE]}
+        for n, level in enumerate(levels)
+    }
+    return StationView.from_facts_json({"devices": said, "link": {"station/0": ["online", heard_ms]}, **more})
+
+
+def test_water_is_told_with_its_age_and_its_end() -> None:
+    now = availability(INFO, water_view("hot"), NOON, TIMETABLES)
+    assert now.water == Water("hot", NOON - MINUTE, NOON + 4 * MINUTE)
+    assert availability(INFO, view(), NOON, TIMETABLES).water is None, "no dispenser is not a dry one"
+
+
+def test_water_of_which_nothing_was_heard_for_long_is_unknown_and_not_off() -> None:
+    now = availability(INFO, water_view("hot", heard_ms=NOON - 6 * MINUTE), NOON, TIMETABLES)
+    assert now.water == Water("unknown", NOON - 6 * MINUTE, None)
+    assert availability(INFO, water_view(None), NOON, TIMETABLES).water == Water("unknown", NOON - MINUTE, None)
+
+
+def test_of_two_dispensers_the_better_one_is_told() -> None:
+    now = availability(INFO, water_view("empty", "ok"), NOON, TIMETABLES)
+    assert now.water is not None
+    assert now.water.level == "ok"
+
+
+@pytest.mark.parametrize("code", ["water_quality", "water_leak", "dry_burn", "filter_overdue"])
+def test_while_its_water_is_doubted_nobody_is_sent_there_to_drink(code: str) -> None:
+    now = availability(INFO, water_view("hot", alerts=[code]), NOON, TIMETABLES)
+    assert now.water is not None
+    assert now.water.level == "off"
+
+
+def test_while_something_burns_nothing_is_said_of_water() -> None:
+    now = availability(INFO, water_view("hot", lockdown=SMOKE), NOON, TIMETABLES)
+    assert now.water is not None
+    assert now.water.level == "unknown"

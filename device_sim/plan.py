@@ -29,6 +29,8 @@ CABINET = "swap_cabinet"
 LABELS: Mapping[str, tuple[str, str]] = {
     "door_lock": ("大门", "Front door"),
     "occupancy_sensor": ("休息室", "Room"),
+    "climate_sensor": ("休息室", "Room"),
+    "power_switch": ("配电箱", "Power board"),
     "water_dispenser": ("饮水角", "Water corner"),
     CABINET: ("门外换电柜", "Cabinet outside"),
 }

@@ -78,6 +78,7 @@ class Availability:
     valid_until_ms: int | None
     next_change_ms: int | None
     water: Water | None = None
+    air: Claim | None = None
 
     def public(self) -> Availability:
         """What anyone may see: no head count, and no free seats from which a lone person could be told."""

@@ -195,6 +195,10 @@ def _note(state: str, claim: Mapping[str, Any], station: Mapping[str, Any], now_
         parts.append(f"until {when(until_ms, now_ms, en)}" if en else f"{when(until_ms, now_ms, en)} 关门")
     elif state in ("open", "plan", "full") and station.get("hours") == "24/7":
         parts.append("24 hours" if en else "24 小时")
+    air = claim.get("air") or {}
+    air_until_ms = moment_ms(air.get("valid_until"))
+    if state != "out" and air.get("temp_c") is not None and air_until_ms is not None and air_until_ms >= now_ms:
+        parts.append(f"{air['temp_c']} °C inside" if en else f"室内 {air['temp_c']} ℃")
     return " · ".join(parts)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from domain.facts import StationFact
 from rules.availability import Claim, Seats, Water, availability
 from rules.calendar import Calendar
 from rules.station_view import StationInfo, StationView, Timetables

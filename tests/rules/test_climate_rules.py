@@ -121,6 +121,7 @@ def test_a_wet_floor_is_told_and_ends_only_after_ten_dry_minutes() -> None:
     hub = Hub(SENSOR)
     hub.event("leak", 1)
     assert hub.codes == {"room_leak"}
+    assert [(one.device, one.command) for one in hub.asked] == [("water", "close_valve")]
     for minute in range(1, 10):
         hub.say(minute * 60, leak=False)
     hub.say(590, leak=True)

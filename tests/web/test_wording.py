@@ -42,6 +42,16 @@ def test_a_claim_past_its_end_is_unknown_and_keeps_its_silence() -> None:
     )
 
 
+def test_the_air_inside_stands_beside_the_hours_while_it_is_fresh() -> None:
+    station = samples.station(seats_told=samples.seats(6))
+    station["availability"]["air"] = samples.claim("temp_c", 26, ago_s=20)
+    now_ms = samples.now_ms()
+    assert wording.Row.of(station, now_ms, en=False).note == "24 小时 · 室内 26 ℃"
+    assert wording.Row.of(station, now_ms, en=True).note == "24 hours · 26 °C inside"
+    station["availability"]["valid_until"] = samples.at(3_600)
+    assert wording.Row.of(station, now_ms + 600_000, en=False).note == "24 小时"
+
+
 def test_an_alarm_does_not_lapse() -> None:
     row = wording.Row.of(samples.station(state="safety", fresh_s=-600), samples.now_ms(), en=False)
     assert row.word == "有安全警报"

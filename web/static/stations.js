@@ -47,7 +47,7 @@
   /** The next moment at which `weigh` would say something else. */
   function lapsesAt(told, now) {
     let next = Infinity;
-    for (const part of [told, told.seats, told.batteries]) {
+    for (const part of [told, told.air, told.seats, told.batteries]) {
       const until = part && W.moment(part.valid_until);
       if (until && until >= now && until < next) next = until;
     }
@@ -168,6 +168,8 @@
     if (v.state === "out") { if (until) parts.push(W.text("until", { t: W.when(until, now) })); }
     else if (until) parts.push(W.text("closes", { t: W.when(until, now) }));
     else if (station.s.hours === "24/7") parts.push(W.text("allDay"));
+    const air = told.air;
+    if (air && air.temp_c != null && !(W.moment(air.valid_until) < now)) parts.push(W.text("airNow", { n: air.temp_c }));
     if (people && people.about != null && !(W.moment(people.valid_until) < now)) parts.push(people.about ? W.text("about", { n: people.about }) : W.text("nobody"));
     return parts.join(" · ");
   };

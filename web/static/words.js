@@ -27,7 +27,7 @@ const Waystation = {};
     alertsN: ["{n} 个告警", "{n} alerts"], alert1: ["1 个告警", "1 alert"], alertFirst: ["{first} 等 {n} 个", "{first}, {n} in all"],
     emergency: ["紧急", "emergency"], major: ["严重", "major"], minor: ["一般", "minor"], info: ["提示", "notice"],
     allDay: ["24 小时", "24 hours"], closes: ["{t} 关门", "until {t}"], opens: ["{t} 开", "opens {t}"], until: ["到 {t}", "until {t}"],
-    mayBeOpen: ["可能开着", "may be open"], stayAway: ["请远离，不要进入", "stay away"], about: ["约 {n} 人", "about {n} inside"], nobody: ["里面没人", "nobody inside"],
+    mayBeOpen: ["可能开着", "may be open"], stayAway: ["请远离，不要进入", "stay away"], airNow: ["室内 {n} ℃", "{n} °C inside"], about: ["约 {n} 人", "about {n} inside"], nobody: ["里面没人", "nobody inside"],
     then: ["{t} {words}", "at {t}: {words}"], tomorrow: ["明天 {t}", "tomorrow {t}"], door: ["门", "Door"],
     live: ["实时 · {age} · {date}", "Live · {age} · {date}"], lost: ["已断开 · {span}", "Cut off · {span}"], connecting: ["正在连接", "Connecting"],
     stripLost: ["{t} 起收不到更新，正在重连", "No updates since {t}, reconnecting"],

@@ -13,6 +13,7 @@ from domain.ids import DeviceId
 from storage import rollups
 from storage.rollup_tables import rollup
 from storage.rollups import HOUR_MS, Summary, hour_of
+from storage.said_since import Said
 from storage.series import MAX_POINTS, Aggregate, Point, Reading, Series, SeriesRow
 
 _ALL: Final = "last"
@@ -32,6 +33,18 @@ class RolledSeries:
         """Keep the messages of one kind, and note which hours they come too late for."""
         self._raw.append(connection, kind, rows)
         rollups.mark_late(connection, rows, self._clock.now_ms() if self._clock is not None else None)
+
+    def position(self, connection: Connection) -> int:
+        """Where the newest reading stands."""
+        return self._raw.position(connection)
+
+    def cover(self, connection: Connection, position: int) -> None:
+        """States and boots hold all up to this position, too."""
+        self._raw.cover(connection, position)
+
+    def said_since(self, connection: Connection, kind: str) -> Iterator[Said]:
+        """Readings that are newer than what is written of states and boots."""
+        return self._raw.said_since(connection, kind)
 
     def history(
         self,

@@ -129,6 +129,8 @@ class Scenario(_Page):
     grade: Literal["any", "smart24h"] = "smart24h"
     seed: int = 1
     weather: WeatherPage = WeatherPage()
+    no_faults: tuple[str, ...] = ()
+    """Alerts that tell of the day itself (`pre_cool`): neither of a fault nor false."""
     faults: tuple[FaultPage, ...]
 
 

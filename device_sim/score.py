@@ -62,6 +62,8 @@ class Score:
     false_alarms: list[Raised]
     explained: int = 0
     """Alerts that followed from a fault beside the one that had to be raised."""
+    noted: int = 0
+    """Alerts that told of the day itself."""
 
     @property
     def injected(self) -> int:
@@ -93,11 +95,14 @@ def score(scenario: Scenario, injected: Sequence[Injection], raised: Iterable[Ra
         lines[one.page].injected += 1
     found: dict[int, float] = {}
     false_alarms: list[Raised] = []
-    explained = 0
+    explained = noted = 0
     for alert in sorted(raised, key=lambda one: one.at_s):
         reasons = [one for one in here[alert.station] if _explains(scenario.faults[one.page], one, alert)]
         if not reasons:
-            false_alarms.append(alert)
+            if alert.code in scenario.no_faults:
+                noted += 1
+            else:
+                false_alarms.append(alert)
             continue
         told = False
         for one in reasons:
@@ -121,7 +126,7 @@ def score(scenario: Scenario, injected: Sequence[Injection], raised: Iterable[Ra
             by_code[alert.code].false_alarms += 1
         else:
             others[alert.code] += 1
-    return Score(lines, others, false_alarms, explained)
+    return Score(lines, others, false_alarms, explained, noted)
 
 
 def _explains(page: FaultPage, one: Injection, alert: Raised) -> bool:

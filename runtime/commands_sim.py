@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from runtime.commands_process import foreground
 from runtime.installation import Installation
-from runtime.output import say, show_table
+from runtime.output import complain, say, show_table
+
+if TYPE_CHECKING:
+    from device_sim.scenario import Scenario
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -125,3 +129,50 @@ def _ask(request: dict[str, Any]) -> Any:
     from device_sim.control import ask
 
     return ask(Installation.from_environment().var_dir, request)
+
+
+@app.command("run-scenario")
+def run_scenario(
+    scenario: Annotated[
+        str, typer.Argument(help="hot_week, county_without_power, recalled_batch, or a file of your own.")
+    ],
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Live through it here, on moved time, without a broker.")
+    ] = False,
+    stations: Annotated[int | None, typer.Option(min=1, help="Fewer stations than the file says.")] = None,
+    days: Annotated[float | None, typer.Option(min=0.05, help="Fewer days than the file says.")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Default: one for each core.")] = None,
+    rules: Annotated[Path | None, typer.Option(help="Another rulebook than the shipped one.")] = None,
+    speed: Annotated[
+        float, typer.Option(min=1, max=10_000, help="Live only: how much faster faults follow each other.")
+    ] = 1.0,
+) -> None:
+    """Break what a scenario says, in the running simulator, or in a simulated week that ends with a table.
+
+    Example: ./waystation sim run-scenario hot_week --in-process --stations 60 --days 1
+    """
+    from device_sim.scenario import load_scenario
+
+    page = load_scenario(scenario)
+    if in_process:
+        _live_through(page, rules, stations, days, processes)
+        return
+    from device_sim.scenario_runs import run_live
+
+    here = Installation.from_environment()
+    known = {one["station"]: one["devices"] for one in _ask({"do": "status"})}
+    run_live(page, known, here.settings.stations, here.clock, lambda request: _ask(dict(request)), say, speed)
+
+
+def _live_through(
+    page: Scenario, rules: Path | None, stations: int | None, days: float | None, processes: int | None
+) -> None:
+    from runtime.first_rulebook import SHIPPED, read_text
+    from runtime.week_report import HEAD, remarks, run_scenario, table
+
+    outcome = run_scenario(
+        page, read_text(rules or SHIPPED), stations=stations, days=days, processes=processes, say=complain
+    )
+    show_table(HEAD, table(outcome), "Nothing happened.")
+    for sentence in remarks(outcome):
+        say(sentence)

@@ -84,7 +84,8 @@ def _run(file: Path, options: argparse.Namespace) -> None:
             {
                 "bench": "backtest", "days": options.days, "stations": options.stations,
                 "python": sys.version.split()[0], "sqlite": sqlite3.sqlite_version,
-                "cores": options.cores, "rss_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024, **figures,
+                "cores": options.cores,
+                "rss_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024, **figures,
             }
         )
     )  # fmt: skip

@@ -34,7 +34,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "bolt": "locked", "leaf": "closed", "status": "idle", "state": "charging", "mode": "normal",
     "door": "closed", "service_door": "closed", "ac_mode": "cool",
 }  # fmt: skip
-_WANDERS: Final = 0.15
+_WANDERS: Final = 0.1
 """How likely a reading is to move by a step from one report to the next."""
 _PARTS: Final = 4
 

@@ -65,3 +65,23 @@ def _fold_part(
         changes.changed.append((part, changed))
     if stale:
         changes.stale.append((part, fields))
+
+
+def say_again(
+    derived: tuple[Derived, ...], state: DeviceState, part: int, fields: Fields, mark: Mark
+) -> list[str]:
+    """Take in fields of a part that are as they were, in their order: only ages move, and what looks back.
+
+    Returns the names of derived facts whose value changed.
+    """
+    facts = state.parts[part]
+    facts.marks.update(dict.fromkeys(fields, mark))
+    changed = []
+    for one in derived:
+        if one.source in fields:
+            name = one.name
+            facts.memory[name], value = one.update(facts.memory.get(name), fields[one.source], mark.at_ms)
+            if facts.values.get(name) != value:
+                facts.values[name] = value
+                changed.append(name)
+    return changed

@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from devices.fold import apply
+from devices.fold import Changes, apply, say_again
 from devices.kind import Kind
 from devices.state import SELF, DeviceState
 from domain.clock_offset import least_offset, time_of
-from domain.facts import Mark, Value
+from domain.facts import STEP_MS, Mark, Value
 from domain.ids import DeviceId, edge_box
 from rules.away import HubAway
 from rules.effects import Effect, OpenAlert, Reason, ResolveAlert
+from rules.quiet_look import QuietLook
 from rules.rule import CLOCK_FAULT, STATION
 from rules.side_by_side import Side, Sides
 from rules.station_facts import DeviceFacts, by_role, differ, facts_of, half_life_ms, newest_ms
@@ -21,7 +22,10 @@ from rules.watch import Watcher
 
 SOONEST_MS: Final = 200
 """A deadline that has come but cannot be met yet is looked at again after this."""
+FOLD_EVERY_MS: Final = 120_000
+"""A report that says the same again is folded in at least this often where facts look back."""
 _NEVER: Final = 2**62
+_NOWHERE: Final = Mark(-1, -1, -1)
 
 
 class StoredMessage(NamedTuple):
@@ -114,10 +118,20 @@ class _Device:
     speaker: DeviceId
     facts: DeviceState
     views: list[tuple[Judge, DeviceState]]
+    quiet: list[QuietLook] = field(default_factory=list)
+    """For each view, the quick way to see that nothing is wrong."""
     exports: bool = False
+    counts_time: bool = False
+    """Some of its facts look back, and change while nothing else does."""
     told: DeviceFacts = field(default_factory=dict)
     refresh_ms: int = 0
     due_ms: int = _NEVER
+    last: StoredMessage | None = None
+    """The last report that was folded in."""
+    mark: Mark = _NOWHERE
+    """The highest place in the order of facts so far."""
+    again: Mark | None = None
+    """Where the last report stands that said the same again and was not folded in."""
 
 
 def judges_of(sides: Sides, names: tuple[str, str]) -> list[Judge]:
@@ -161,6 +175,11 @@ class StationReplay:
         self._devices = {one.device: self._new(one, roles) for one in station.devices}
         box = self.station
         self._box = _Device(box, None, box, DeviceState(), self._views(STATION, share=None))
+        self._facts: dict[str, Value] = {}
+        self._facts_until_ms = 0
+        self._judged_facts: list[dict[str, Value]] = [{} for _ in self._box.views]
+        silences = [rule.silent_ms for rule in rules if rule.silent_ms is not None]
+        self._shortest_silence_ms = min(silences, default=_NEVER)
         self._all = [*self._devices.values(), self._box]
         self._next_ms = _NEVER
 
@@ -168,7 +187,10 @@ class StationReplay:
         state = DeviceState()
         exports = any(export.role in roles for export in member.kind.exports)
         views = self._views(member.kind.name, share=state)
-        return _Device(member.device, member.kind, member.speaker, state, views, exports)
+        kind = member.kind
+        counts_time = bool(kind.derived or (kind.parts is not None and kind.parts.derived))
+        quiet = [QuietLook(judge.watcher.rulebook, kind) for judge, _ in views]
+        return _Device(member.device, kind, member.speaker, state, views, quiet, exports, counts_time)
 
     def _views(self, kind: str, share: DeviceState | None) -> list[tuple[Judge, DeviceState]]:
         # Facts are folded once; what each judge has under way is its own.
@@ -191,9 +213,16 @@ class StationReplay:
         for _, state in one.views:
             state.seen_ms = now_ms
         moved = False
-        if event is None or not event.startswith("reply."):
-            changes = apply(one.kind, one.facts, None, message.fields, message.parts, mark)
-            for judge, state in one.views:
+        if event is None and self._says_again(one, message, mark):
+            if one.exports and one.refresh_ms <= mark.at_ms:
+                _move_ages(one)
+                moved = self._refresh(one, one.kind, now_ms)
+        elif event is None or not event.startswith("reply."):
+            _move_ages(one)
+            changes = _fold(one, one.kind, message, mark)
+            one.last = message if event is None and mark > one.mark else None
+            one.mark = max(one.mark, mark)
+            for at, (judge, state) in enumerate(one.views):
                 if event is not None:
                     self._take_effects(
                         judge,
@@ -201,17 +230,44 @@ class StationReplay:
                             message.device, state, event, message.part, mark.at_ms, now_ms, message.body
                         ),
                     )
-                self._judge(judge, one, state, message, changes.changed, changes.stale)
+                self._judge(judge, one, state, one.quiet[at], message, changes.changed, changes.stale)
             if one.exports and (changes.changed or one.refresh_ms <= mark.at_ms):
-                moved = _refresh(one, one.kind, now_ms)
+                moved = self._refresh(one, one.kind, now_ms)
         self._plan(one, now_ms)
         self._judge_station(now_ms, everyone=moved or clock_moved, heard=True)
+
+    def _says_again(self, one: _Device, message: StoredMessage, mark: Mark) -> bool:
+        """True when a report says what is known and nothing waits for time to pass: only ages move then.
+
+        Fields that are equal are one object here. Now and then it is folded in all the same, so that facts
+        which count time are brought up to date: as the gateway does it.
+        """
+        last = one.last
+        if last is None or message.fields is not last.fields or mark < one.mark:
+            return False
+        if message.parts is not last.parts:
+            if len(message.parts) != len(last.parts):
+                return False
+            of = last.parts.get
+            for n, fields in message.parts.items():
+                if of(n) is not fields:
+                    return False
+        for _, state in one.views:
+            if state.watch or state.clock_fault:
+                return False
+        if one.counts_time and (
+            mark.at_ms - last.at_ms > FOLD_EVERY_MS or mark.at_ms // STEP_MS != last.at_ms // STEP_MS
+        ):
+            return False
+        one.mark = one.again = mark
+        return True
 
     def _judge(
         self,
         judge: Judge,
         one: _Device,
         state: DeviceState,
+        quiet: QuietLook,
         message: StoredMessage,
         changed: list[tuple[int, list[str]]],
         stale: list[tuple[int, Mapping[str, Value]]],
@@ -220,6 +276,8 @@ class StationReplay:
         if changed:
             codes = judge.open_codes()
             for part, names in changed:
+                if quiet.is_quiet(state, part, names, now_ms):
+                    continue
                 effects = watcher.reading(device, state, part, names, now_ms, codes)
                 if effects:
                     self._take_effects(judge, effects)
@@ -257,28 +315,56 @@ class StationReplay:
         if one is None or one.facts.clock_fault == fault:
             return False
         one.facts.clock_fault = fault
+        self._facts_until_ms = 0
         for _, state in one.views:
             state.clock_fault = fault
         return True
 
+    def _refresh(self, one: _Device, kind: Kind, now_ms: int) -> bool:
+        """Read again what a device tells of its station; returns whether any of it moved."""
+        facts = facts_of(kind, one.facts, now_ms)
+        moved, _ = differ(kind, one.told, facts)
+        if not moved and newest_ms(facts) < half_life_ms(one.told):
+            return False
+        one.told = facts
+        one.refresh_ms = half_life_ms(facts)
+        self._facts_until_ms = 0
+        return moved
+
     def _judge_station(self, now_ms: int, *, everyone: bool, heard: bool) -> None:
+        """Let the rules over the whole station look, if anything that they see may have changed."""
         everyone, self._alerts_moved = everyone or self._alerts_moved, False
-        values: dict[str, Value] | None = None
-        for judge, state in self._box.views:
-            if not (everyone or (heard and state.watch)):
-                if state.seen_ms is None and heard:
-                    state.seen_ms = now_ms
-                    self._plan(self._box, now_ms)
-                continue
-            if values is None:
-                told = {one.device.short: one.told for one in self._devices.values() if one.told}
-                values = by_role(self._station.devices, told, now_ms)
-                values[CLOCK_FAULT] = self._box.facts.clock_fault
-            state.seen_ms = self._heard.get(self.station)
-            codes = judge.open_codes()
-            self._take_effects(judge, judge.watcher.station(self.station, state, dict(values), now_ms, codes))
-            self._plan(self._box, now_ms)
+        if now_ms >= self._facts_until_ms:
+            self._facts, self._facts_until_ms = self._read_facts(now_ms)
+        facts = self._facts
+        box_ms = self._heard.get(self.station)
+        for at, (judge, state) in enumerate(self._box.views):
+            if everyone or (heard and state.watch and self._may_move(at, state, box_ms)):
+                state.seen_ms = box_ms
+                self._judged_facts[at] = facts
+                codes = judge.open_codes()
+                effects = judge.watcher.station(self.station, state, dict(facts), now_ms, codes)
+                self._take_effects(judge, effects)
+                self._plan(self._box, now_ms)
+            elif state.seen_ms is None and box_ms is not None:
+                state.seen_ms = box_ms
+                self._plan(self._box, now_ms)
         self._alerts_moved = False
+
+    def _may_move(self, at: int, state: DeviceState, box_ms: int | None) -> bool:
+        """True when what is under way may go on: other facts than at the last look, or an end of silence."""
+        if self._judged_facts[at] != self._facts:
+            return True
+        seen_ms = state.seen_ms
+        return seen_ms is None or (box_ms is not None and box_ms - seen_ms >= self._shortest_silence_ms)
+
+    def _read_facts(self, now_ms: int) -> tuple[dict[str, Value], int]:
+        """What the devices tell of their station now, and until when nothing of it expires."""
+        told = {one.device.short: one.told for one in self._devices.values() if one.told}
+        facts = by_role(self._station.devices, told, now_ms)
+        facts[CLOCK_FAULT] = self._box.facts.clock_fault
+        ends = [f.valid_until_ms for own in told.values() for f in own.values() if f.valid_until_ms > now_ms]
+        return facts, min(ends, default=_NEVER)
 
     def pass_time(self, until_ms: int) -> None:
         """Everything that falls due up to this moment. While the hub was away, nobody looked."""
@@ -298,6 +384,7 @@ class StationReplay:
         device, heard_ms, floor_ms = one.device, self._heard_ms(one), self._floor_ms(now_ms)
         looked = False
         one.due_ms = _NEVER
+        _move_ages(one)
         for judge, state in one.views:
             if one is self._box:
                 state.seen_ms = self._heard.get(self.station)
@@ -337,6 +424,8 @@ class StationReplay:
         """A person ended this alert then: whoever has it open ends it, too."""
         self.pass_time(at_ms)
         one = self._box if device == self.station else self._devices.get(device)
+        if one is not None:
+            _move_ages(one)
         for judge, state in one.views if one is not None else ():
             self._take_effects(judge, judge.watcher.reset(device, state, part, code, at_ms))
         if one is not None:
@@ -376,12 +465,38 @@ class StationReplay:
             self._note(judge.side, Episode(known.alert, ended_ms, reason, known.flaps))
 
 
-def _refresh(one: _Device, kind: Kind, now_ms: int) -> bool:
-    """Read again what a device tells of its station; returns whether any of it moved."""
-    facts = facts_of(kind, one.facts, now_ms)
-    moved, _ = differ(kind, one.told, facts)
-    if not moved and newest_ms(facts) < half_life_ms(one.told):
-        return False
-    one.told = facts
-    one.refresh_ms = half_life_ms(facts)
-    return moved
+def _fold(one: _Device, kind: Kind, message: StoredMessage, mark: Mark) -> Changes:
+    """Take a message in. Fields that are the same object as last time need no second look at each."""
+    last = one.last
+    if last is None or mark < one.mark or message.event is not None:
+        return apply(kind, one.facts, None, message.fields, message.parts, mark)
+    again: list[tuple[int, list[str]]] = []
+    fields, parts = message.fields, message.parts
+    if fields is last.fields:
+        names = say_again(kind.derived, one.facts, SELF, fields, mark)
+        if names:
+            again.append((SELF, names))
+        fields = {}
+    if parts and kind.parts is not None:
+        parts = {}
+        of, derived = last.parts.get, kind.parts.derived
+        for n, inner in message.parts.items():
+            if of(n) is not inner:
+                parts[n] = inner
+            elif names := say_again(derived, one.facts, n, inner, mark):
+                again.append((n, names))
+    changes = apply(kind, one.facts, None, fields, parts, mark)
+    changes.changed.extend(again)
+    return changes
+
+
+def _move_ages(one: _Device) -> None:
+    """What was said again is as old as its last saying."""
+    mark, last = one.again, one.last
+    if mark is None or last is None:
+        return
+    one.again = None
+    facts = one.facts.parts
+    facts[SELF].marks.update(dict.fromkeys(last.fields, mark))
+    for n, fields in last.parts.items():
+        facts[n].marks.update(dict.fromkeys(fields, mark))

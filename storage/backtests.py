@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import sqlalchemy as sa
@@ -83,10 +83,11 @@ def backtest(
     tally = tally or Tally(period.to_ms)
     if away is None:
         away = hub_away(database, begin_ms, period.to_ms)
+    slim = {kind.name: slim_kind(kind, sides) for kind in kinds().values()}
     for done, id_ in enumerate(ids):
         progress(done, len(ids))
         with database.read() as connection:
-            here = _load(connection, id_)
+            here = _load(connection, id_, slim)
             resets = _resets(connection, id_, begin_ms, period.to_ms)
         if here.devices:
             _replay(database, here, resets, sides, wanted, period, begin_ms, away, tally, stop)
@@ -131,12 +132,12 @@ def _replay(
     tally.messages += count
 
 
-def _load(connection: Connection, id_: str) -> StoredStation:
+def _load(connection: Connection, id_: str, known_kinds: Mapping[str, Kind]) -> StoredStation:
     """The station as it is registered now. Devices of a kind that is no more are left out."""
     known = stations.get_station(connection, id_)
     devices = []
     for one in registry.list_devices(connection, area=id_):
-        kind = kinds().get(one.id.kind)
+        kind = known_kinds.get(one.id.kind)
         if kind is not None:
             devices.append(StoredDevice(one.id, kind, one.speaker))
     boots = connection.execute(
@@ -166,6 +167,22 @@ def _resets(
         .order_by(alert.c.resolved_ms)
     )
     return [(at_ms, DeviceId(id_, kind, n), part, code) for at_ms, kind, n, part, code in found]
+
+
+def slim_kind(kind: Kind, sides: Sides) -> Kind:
+    """The kind with those derived facts and exports only that some rule can see."""
+    books = (sides.both, sides.before, sides.after)
+    reads = {name for book in books for rule in book.for_kind(kind.name) for name in rule.reads}
+    told = {name for book in books for rule in book.station_rules for name in rule.reads}
+    exports = tuple(one for one in kind.exports if f"{one.role}.{one.name}" in told)
+    # What an export is made of, only its own code knows.
+    if exports:
+        return replace(kind, exports=exports)
+    parts = kind.parts
+    if parts is not None:
+        parts = replace(parts, derived=tuple(one for one in parts.derived if one.name in reads))
+    derived = tuple(one for one in kind.derived if one.name in reads)
+    return replace(kind, exports=(), derived=derived, parts=parts)
 
 
 def wanted_columns(sides: Sides) -> dict[str, Columns]:

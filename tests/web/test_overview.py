@@ -52,6 +52,17 @@ def test_a_change_alters_its_row_in_place_and_the_totals(hub: StandIn, open_page
     expect(page.locator("summary", has_text="椒江区")).to_contain_text("14 块")
 
 
+def test_a_row_says_how_warm_it_is_inside_until_that_is_too_old(hub: StandIn, open_page: OpenPage) -> None:
+    page = _shown(hub, open_page())
+    warm = samples.station(seats_told=samples.seats(6))
+    warm["availability"]["air"] = samples.claim("temp_c", 26, fresh_s=3)
+    hub.change(warm)
+    row = page.locator(".st").first
+    expect(row).to_contain_text("室内 26 ℃")
+    # Nothing more is said: it grows old by itself.
+    expect(row).not_to_contain_text("室内")
+
+
 def test_a_new_station_is_put_below_the_others(hub: StandIn, open_page: OpenPage) -> None:
     page = _shown(hub, open_page())
     hub.change(samples.station("000", "新站", seats_told=samples.seats(9)))

@@ -80,6 +80,7 @@ class Findings:
         self._kept: dict[str, tuple[str, int]] = {}
         self._broken: dict[str, tuple[list[str], int]] = {}
         self._unseen: dict[str, str] = {}
+        self._otherwise = "it did not come up"
 
     def kept(self, check: str, evidence: str) -> None:
         """It was as it should be; the newest evidence is shown."""
@@ -101,6 +102,10 @@ class Findings:
         """Why there was nothing to see, unless something is seen later."""
         self._unseen[_known(check)] = why
 
+    def not_reached(self, why: str) -> None:
+        """Why there was nothing to see of all that has no reason of its own."""
+        self._otherwise = why
+
     def is_broken(self, check: str) -> bool:
         """True when it was broken until now."""
         return check in self._broken
@@ -116,7 +121,7 @@ class Findings:
         if check in self._kept:
             evidence, times = self._kept[check]
             return Verdict(check, sentence, "kept", (evidence,), times)
-        why = self._unseen.get(check, "it did not come up")
+        why = self._unseen.get(check, self._otherwise)
         return Verdict(check, sentence, "not seen", (why,), 0)
 
 

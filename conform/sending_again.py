@@ -127,7 +127,7 @@ def silence(stage: Stage) -> Script:
         findings.kept("again.oldest", f"only {oldest.where} came again")
 
 
-def cut(stage: Stage, can_cut: bool) -> Script:
+def cut(stage: Stage, can_cut: bool, shut_s: float | None) -> Script:
     """The line breaks, and cannot be mended for a while."""
     findings, record, links, hub = stage.findings, stage.record, stage.links, stage.hub
     if not can_cut:
@@ -138,7 +138,8 @@ def cut(stage: Stage, can_cut: bool) -> Script:
     stage.part = "the line is cut"
     before = len(links.sessions)
     held = [m for m in record.open.values() if not m.given_up]
-    shut_s = min(SHUT_LONGEST_S, stage.reports.shortest_period_s() + 5)
+    if shut_s is None:
+        shut_s = min(SHUT_LONGEST_S, stage.reports.shortest_period_s() + 5)
     from_s = stage.now_s
     stage.actions.append(Cut(shut_s))
     yield Wait(lambda: len(links.sessions) > before, shut_s + COME_BACK_S)

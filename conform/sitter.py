@@ -13,7 +13,7 @@ from signing.keys import SigningKey
 class Sitter:
     """One station before the kit. `word` gives a new random word for ids and stores.
 
-    `shows_connections` when the line tells of each CONNECT and can cut it; `command` names the action
+    `shows_connections` when the line tells of each CONNECT and can cut it; `shut_s` is how long the line stays cut, `command` names the action
     to try, otherwise it is the first that a device's kind has. `strange_key` is not the hub's.
     """
 
@@ -25,5 +25,6 @@ class Sitter:
     speaker: DeviceId | None = None
     seconds: float = 720.0
     full_report_s: float = 600.0
+    shut_s: float | None = None
     shows_connections: bool = True
     command: str | None = None

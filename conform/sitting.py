@@ -77,6 +77,13 @@ class Sitting:
                 self._record.session += 1
             stage.hub.took_link(word)
 
+    def probed(self, retained: list[str]) -> None:
+        """What a second listener was told of the past, on a line that does not show what is retained."""
+        for topic in retained:
+            self._findings.broken("publish.retained", f"{topic} is told to whoever subscribes later")
+        if not retained:
+            self._findings.kept("publish.retained", "a second listener heard nothing old")
+
     def tick(self, now_ms: int, now_s: float) -> list[Action]:
         """What to do now: publish, or cut the line."""
         stage = self._stage
@@ -96,6 +103,11 @@ class Sitting:
         stage.actions = []
         return actions
 
+    def stop(self, now_s: float) -> None:
+        """End it here; what was not seen by now is not seen."""
+        if not self.over:
+            self._end(now_s)
+
     def verdicts(self) -> list[Verdict]:
         """Every check; complete when it is over."""
         return self._findings.verdicts()
@@ -113,7 +125,7 @@ class Sitting:
         else:
             yield from sending_again.one_is_missing(stage)
             yield from sending_again.silence(stage)
-        yield from sending_again.cut(stage, self._sitter.shows_connections)
+        yield from sending_again.cut(stage, self._sitter.shows_connections, self._sitter.shut_s)
         if self._record.keeps:
             yield from sending_again.another_store(stage)
         stage.part = "watching"
@@ -141,15 +153,15 @@ class Sitting:
         stage, record = self._stage, self._record
         stage.hub.echoing = True
         stage.part = "acknowledging everything"
-        enough = 2 * self._reports.period_s() + 15.0
-        moved = lambda: record.low_has_moved() and len(record.order) >= 3  # noqa: E731
-        yield Wait(moved, max(enough, 20.0))
-        yield Wait(lambda: not record.keeps and len(record.order) >= 3, 5.0)
+        enough_s = 2 * self._reports.period_s() + 15.0
+        yield Wait(lambda: len(record.order) >= 3 and (record.low_has_moved() or not record.keeps), enough_s)
         if record.low_has_moved():
             self._findings.kept("low.moves", "low rose after acks")
 
     def _end(self, now_s: float) -> None:
         self.over = True
+        if self._stage.part != "watching":
+            self._findings.not_reached(f"the time was over during: {self._stage.part}")
         self._stage.part = "over"
         if self._record.keeps and not self._record.low_has_moved():
             if self._stage.keeps_acknowledged:

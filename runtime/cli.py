@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from domain.errors import BadSettings, ShardLost, StorageUnavailable, WaystationError
 from runtime import (
+    commands_conform,
     commands_credential,
     commands_db,
     commands_process,
@@ -64,6 +65,7 @@ app = typer.Typer(
     "`./waystation up` starts everything; each part can also run alone.",
 )
 commands_process.add_to(app)
+commands_conform.add_to(app)
 app.add_typer(commands_sim.app, name="sim")
 app.add_typer(commands_db.app, name="db")
 app.add_typer(commands_station.app, name="station")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from threading import Event
 
 from domain.clock import Clock
-from domain.errors import StorageUnavailable
+from domain.errors import WaystationError
 from rules.calendar import Calendar
 from rules.station_view import Timetables
 from runtime.settings import Settings
@@ -55,7 +55,7 @@ def keep_tidy(database: Database, series: Series, settings: Settings, clock: Clo
                     if stop.wait(PAUSE_S):
                         return
             turn += 1
-        except StorageUnavailable as exc:
+        except WaystationError as exc:
             logger.warning(
                 "Hours wait to be rolled up, and old rows to be taken out: %s",
                 exc,

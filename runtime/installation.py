@@ -83,7 +83,7 @@ class Installation:
                 f"WAYSTATION_SERIES is {self.settings.series}, which this version cannot write to yet; "
                 "leave it at sql."
             )
-        return RolledSeries(SqlSeries())
+        return RolledSeries(SqlSeries(), self.clock)
 
     def database(self) -> Database:
         """The database, which must exist and have the shape of this version; CannotStart when not."""

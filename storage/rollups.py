@@ -18,7 +18,7 @@ from storage.texts import json_text
 
 HOUR_MS: Final = 3_600_000
 LATE_MS: Final = 120_000
-"""What is received so long after the end of its hour counts as late and has its hour rolled up again."""
+"""What comes so long after the end of its hour counts as late and has its hour rolled up again."""
 
 
 class Summary(NamedTuple):
@@ -144,13 +144,21 @@ def rolled_until(connection: Connection, station: str) -> int | None:
     return found
 
 
-def mark_late(connection: Connection, rows: Iterable[SeriesRow]) -> None:
-    """Note the hours that have to be rolled up again, in the transaction that keeps the late rows."""
-    late = {
-        (row.device.station, hour_of(row.at_ms))
-        for row in rows
-        if row.received_ms - row.at_ms > LATE_MS and row.received_ms - LATE_MS >= hour_of(row.at_ms) + HOUR_MS
-    }
+def mark_late(connection: Connection, rows: Iterable[SeriesRow], now_ms: int | None = None) -> None:
+    """Note the hours that have to be rolled up again, in the transaction that keeps the late rows.
+
+    Late is what is kept, at `now_ms`, when its hour has been over for a while; without it the time of
+    reception counts, which misses what was held back for long between the two.
+    """
+    if now_ms is not None:
+        border_ms = hour_of(now_ms - LATE_MS)
+        late = {(row.device.station, hour_of(row.at_ms)) for row in rows if row.at_ms < border_ms}
+    else:
+        late = {
+            (row.device.station, hour_of(row.at_ms))
+            for row in rows
+            if row.at_ms < hour_of(row.received_ms - LATE_MS)
+        }
     if late:
         insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(late_hour)
         connection.execute(

@@ -153,6 +153,20 @@ def test_a_message_just_after_the_hour_is_not_late(hub: Database) -> None:
     assert _kept(hub, late_hour) == []
 
 
+def test_what_was_received_in_time_and_held_back_for_long_is_late_too(hub: Database) -> None:
+    class Clock:
+        def now_ms(self) -> int:
+            return NOON_MS + HOUR_MS + 2 * MINUTE_MS
+
+        def monotonic_s(self) -> float:
+            return 0.0
+
+    with hub.write() as connection:
+        rows = [reading(seq=1, at_ms=NOON_MS + HOUR_MS - 1), reading(seq=2, at_ms=NOON_MS + HOUR_MS)]
+        RolledSeries(SqlSeries(), Clock()).append(connection, SENSOR.kind, rows)
+    assert _kept(hub, late_hour) == [(STATION, NOON_MS, 1)]
+
+
 def test_late_again_while_it_is_rolled_up_is_rolled_up_again(hub: Database) -> None:
     _append(hub, reading(seq=1, at_ms=NOON_MS, count_raw=1))
     _roll(hub)

@@ -111,8 +111,10 @@ async def _outcome(hub: ApiState, answer: Taken) -> dict[str, Any]:
             break
         await hub.wakeups.wait(row.id, 0.1)
     moved = next((step.at_ms for step in steps if step.state in ("done", "opened")), None)
+    # What the lock has taken it may have done, also when its word got lost.
+    lost = row.state == "expired" and any(step.state == "accepted" for step in steps)
     return {
-        "state": row.state if over else "unsure",
+        "state": "unsure" if lost or not over else row.state,
         "at_ms": moved,
         "took_s": None if moved is None else max(0, moved - row.requested_ms) / 1000,
     }

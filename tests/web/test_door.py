@@ -93,6 +93,16 @@ def test_a_lock_that_does_not_open_is_said_with_how_far_it_came(
     expect(page.locator("#retry")).to_be_enabled()
 
 
+def test_when_the_lock_has_taken_it_and_falls_silent_people_are_told_to_try_the_door(
+    hub: StandIn, open_page: OpenPage
+) -> None:
+    hub.steps = [(0.1, "sent"), (0.2, "accepted"), (0.3, "expired")]
+    page = _door(hub, open_page(viewport=PHONE))
+    page.click("#idle .go")
+    expect(page.locator("#why")).to_have_text("没收到门锁的消息")
+    expect(page.locator("#what")).to_contain_text("先推一下门")
+
+
 def test_a_refusal_shows_its_reason(hub: StandIn, open_page: OpenPage) -> None:
     hub.refusal = (403, {"status": 403, "reason": "full", "title": "站里已满员",
                          "line2": "约 12 人在休息，请稍等",
@@ -272,6 +282,7 @@ def test_a_refusal_says_where_to_go_when_that_helps(
     page.click("#idle .go")
     expect(page.locator("#refused")).to_be_visible()
     expect(page.locator("#refused #near")).to_be_visible(visible=named)
+    assert (page.locator("#near.first").count() == 1) or not named
 
 
 def test_a_lock_that_is_silent_sends_people_elsewhere_too(hub: StandIn, open_page: OpenPage) -> None:
@@ -325,7 +336,8 @@ def test_names_stay_text(hub: StandIn, open_page: OpenPage) -> None:
 @pytest.mark.parametrize("state", ["open", "closing", "full"])
 def test_all_that_it_loads_is_at_most_30_kb(hub: StandIn, open_page: OpenPage, state: str) -> None:
     hub.station = samples.station(
-        state=state, seats_told=samples.seats(6), batteries=samples.claim("full", 7), phone="0576-88123456"
+        state=state, seats_told=samples.seats(6), water=samples.water("hot"),
+        batteries=samples.claim("full", 7), phone="0576-88123456"
     )
     hub.nearby = samples.nearby()
     page = open_page(viewport=PHONE)

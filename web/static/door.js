@@ -133,6 +133,7 @@
       for (var i = 0; problem === undefined && i <= last; i++) list.append(rows[i].cloneNode(true));
       list.hidden = !list.children.length;
       list.after(near);
+      near.className = problem ? "near first" : "near"; // where trying again may help, that comes first
       near.hidden = !near.firstChild || !(problem ? p.nearby : /no_answer|rejected|failed/.test(name));
       $("retry").hidden = name === "not_signed_in";
       show("refused");
@@ -145,7 +146,7 @@
       if (!FINAL[x.state]) return;
       if (x.state === "unused") { me.end(); show("unused"); }
       else if (x.state === "opened") { over = true; if (source) source.close(); clearInterval(poll); draw(); release(); }
-      else me.refuse(x.state);
+      else me.refuse(x.state === "expired" && last > 1 ? "unsure" : x.state); // what the lock took it may have done
     };
     function release() { // inside: nothing more comes, the page may be used again
       clearInterval(tick);

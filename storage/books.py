@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from devices.registry import kinds
 from domain.errors import BadRulebook, NotFound
 from rules.area_watch import book_for, stacked
 from rules.rulebook import Rulebook, load_rulebook, over
@@ -81,13 +82,16 @@ def compare(connection: Connection, new: Checked, *, area: str = "", seen: str =
     except (NotFound, BadRulebook):
         old, since = Rulebook((), 0, "", new.own.kinds), 0
     changes = differences(old.rules, new.together.rules)
-    kinds = {kind for change in changes for kind in change.kinds}
-    return Difference(since, changes, tuple(reach_of(connection, kinds, area, seen)) if kinds else ())
+    touched = {kind for change in changes for kind in change.kinds}
+    return Difference(since, changes, tuple(reach_of(connection, touched, area, seen)) if touched else ())
 
 
 def _above(connection: Connection, area: str) -> Rulebook:
-    """What holds around an area, without its own book."""
-    row = rulebooks.active(connection, PROVINCE)
+    """What holds around an area, without its own book; nothing does before there is any rulebook."""
+    try:
+        row = rulebooks.active(connection, PROVINCE)
+    except NotFound:
+        return Rulebook((), 0, "", kinds())
     province = load_rulebook(row.text, version=row.version, name=f"rulebook {row.version}")
     larger: list[Rulebook] = []
     for one in rulebooks.all_active(connection):

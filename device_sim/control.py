@@ -10,10 +10,10 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from device_sim.behaviour import Arguments
 from device_sim.fault_kind import UnknownFault
-from device_sim.fleet import Fleet
 from domain.errors import Conflict, NotFound, WaystationError
 
 logger = logging.getLogger(__name__)
@@ -31,15 +31,28 @@ class SimNotRunning(NotFound):
     """No simulator is running here; start one with `./waystation up` or `./waystation sim`."""
 
 
+class Played(Protocol):
+    """What is asked of: the stations of this process, or processes that share them."""
+
+    def inject(
+        self, station: str, device: str | None, fault: str, args: Arguments | None = None
+    ) -> dict[str, float | None]: ...
+    def heal(self, station: str, device: str | None = None, fault: str | None = None) -> list[str]: ...
+    def status(self) -> list[dict[str, Any]]: ...
+    def known_faults(self) -> dict[str, dict[str, Any]]: ...
+    def totals(self) -> dict[str, int]: ...
+
+
 class Control:
     """Answers in a thread of its own. Requests are objects with `do`:
 
-    `fault` and `heal` with station, device (`door_lock/1` or null), fault, args; `status`; `faults`.
+    `fault` and `heal` with station, device (`door_lock/1` or null), fault, args; `status`; `totals`;
+    `faults`.
     Answers are `{"ok": true, "result": …}` or `{"ok": false, "error": "…"}`.
     """
 
-    def __init__(self, fleet: Fleet, var_dir: Path) -> None:
-        self._fleet = fleet
+    def __init__(self, played: Played, var_dir: Path) -> None:
+        self._fleet = played
         self._var_dir = var_dir
         self._private_dir: Path | None = None
         self._path = var_dir / SOCKET_NAME
@@ -120,6 +133,8 @@ class Control:
         what = request.get("do")
         if what == "status":
             return self._fleet.status()
+        if what == "totals":
+            return self._fleet.totals()
         if what == "faults":
             return self._fleet.known_faults()
         station, device, fault = request.get("station"), request.get("device"), request.get("fault")
@@ -134,7 +149,7 @@ class Control:
             if not isinstance(fault, (str, type(None))):
                 raise TypeError("fault must be a text or null")
             return self._fleet.heal(station, device, fault)
-        raise UnknownFault(f"{what!r} is not one of fault, heal, status, faults.")
+        raise UnknownFault(f"{what!r} is not one of fault, heal, status, totals, faults.")
 
 
 def ask(var_dir: Path, request: Mapping[str, Any]) -> Any:

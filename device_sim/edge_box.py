@@ -90,6 +90,11 @@ class EdgeBox:
         return self.link.dropped
 
     @property
+    def said(self) -> int:
+        """Messages that were numbered since the start."""
+        return self._seq
+
+    @property
     def held(self) -> int:
         """Messages that the hub has not promised to keep."""
         return len(self._quick.held) + len(self._bulk.held)

@@ -201,6 +201,18 @@ class Fleet:
                 for name, one in self.stations.items()
             ]
 
+    def totals(self) -> dict[str, int]:
+        """How many stations there are and are connected; messages that they said, hold and dropped."""
+        with self._lock:
+            boxes = [one.box for one in self.stations.values()]
+        return {
+            "stations": len(boxes),
+            "connected": sum(box.connected for box in boxes),
+            "said": sum(box.said for box in boxes),
+            "held": sum(box.held for box in boxes),
+            "dropped": sum(box.dropped for box in boxes),
+        }
+
     def known_faults(self) -> dict[str, dict[str, Any]]:
         """Every fault by where it can happen (`station`, a kind, or `any device`), with its arguments."""
         kinds = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +19,9 @@ class BrokerAddress:
     port: int
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     keepalive_s: int = 60
+    longest_backoff_s: float = 60.0
+    may_connect: Callable[[], bool] | None = field(default=None, repr=False)
+    """Asked before each attempt, in a thread that may block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ class StationLine:
             port=broker.port,
             tls=broker.tls,
             keepalive_s=broker.keepalive_s,
+            longest_backoff_s=broker.longest_backoff_s,
+            may_connect=broker.may_connect,
             adcode=adcode,
             station=station,
             client_id=login.client_id,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,16 +25,29 @@ Device = Annotated[str | None, typer.Argument(help="Such as swap_cabinet/1; none
 
 
 @app.callback()
-def run(ctx: typer.Context, watched: Annotated[bool, typer.Option("--watched", hidden=True)] = False) -> None:
+def run(
+    ctx: typer.Context,
+    stations: Annotated[
+        int | None, typer.Option(min=1, max=20_000, help="How many; as WAYSTATION_STATIONS.")
+    ] = None,
+    watched: Annotated[bool, typer.Option("--watched", hidden=True)] = False,
+    part: Annotated[str | None, typer.Option("--part", hidden=True)] = None,
+) -> None:
     """Run the simulated stations until Ctrl-C, or break one of them.
 
-    Example: ./waystation sim
+    Example: ./waystation sim --stations 12000
     """
     if ctx.invoked_subcommand is None:
-        with foreground("sim", watched) as here:
+        if stations is not None:
+            # The processes that share them read it too.
+            os.environ["WAYSTATION_STATIONS"] = str(stations)
+        number, _, parts = (part or "").partition("/")
+        name = "sim" if part is None else f"sim-{int(number) + 1}"
+        with foreground(name, watched) as here:
             from runtime.simulator_process import run_simulator
 
-            run_simulator(here)
+            share = (int(number), int(parts)) if part else None
+            run_simulator(here, share, fills=stations is not None and part is None)
 
 
 @app.command()
@@ -125,7 +140,7 @@ def list_(
     )
 
 
-def _ask(request: dict[str, Any]) -> Any:
+def _ask(request: Mapping[str, Any]) -> Any:
     from device_sim.control import ask
 
     return ask(Installation.from_environment().var_dir, request)
@@ -158,10 +173,13 @@ def run_scenario(
         _live_through(page, rules, stations, days, processes)
         return
     from device_sim.scenario_runs import run_live
+    from runtime.first_stations import planned
 
-    here = Installation.from_environment()
-    known = {one["station"]: one["devices"] for one in _ask({"do": "status"})}
-    run_live(page, known, here.settings.stations, here.clock, lambda request: _ask(dict(request)), say, speed)
+    settings = Installation.from_environment().settings
+    played = {one["station"] for one in _ask({"do": "status"})}
+    plans = [plan for plan in planned(settings) if plan.id in played][:stations]
+    count = run_live(page, plans, _ask, say, speed=speed, days=days)
+    say(f"{count} faults were injected. What is broken still: ./waystation sim list")
 
 
 def _live_through(

@@ -47,7 +47,7 @@ Above 15 s it would take itself for one that has not caught up."""
 QUIET = Pace(86_400_000, 86_400_000)
 """Devices say what changes; what they say again and again is asked for here, a station at a time."""
 QUIET_S = 600.0
-CLOSE_S = 30.0
+CLOSE_S = 60.0
 """How often a station says everything while, or soon before and after, something is broken there."""
 CLOSE_BEFORE_S = 900.0
 SHARE_OF_SILENCE = 0.9

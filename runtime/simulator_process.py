@@ -1,65 +1,175 @@
-"""The simulator as a process: its stations, their credentials, and the socket that takes faults."""
+"""The simulator as a process, or as several: stations, their credentials, the socket that takes faults."""
 
 from __future__ import annotations
 
+import logging
 import secrets as random_words
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import ceil
 
-from device_sim.control import Control
+from device_sim.control import Control, Played
 from device_sim.fleet import Fleet
 from device_sim.line import BrokerAddress, Line, LineEvents, Login, StationLine
+from device_sim.pace import shared_pace
+from device_sim.simulators import Simulators, part_dir, share
 from device_sim.station_plan import StationPlan
+from device_sim.turnstile import Turnstile
 from domain.errors import Conflict
 from domain.ids import edge_box
 from runtime.broker_address import broker_address
-from runtime.first_stations import to_simulate
+from runtime.children import Child, ChildPlan
+from runtime.descriptors import make_room
+from runtime.first_stations import fill, to_simulate
 from runtime.installation import CannotStart, Installation
+from runtime.output import say
 from runtime.secrets import Secrets
+from runtime.settings import Settings
 from runtime.stopping import StopSignals
 from storage.credentials import Credential, add_credential, list_credentials
 from storage.database import Database
 from transport.loop import MqttLoop
 
+logger = logging.getLogger(__name__)
 
-def run_simulator(here: Installation) -> None:
-    """Run until SIGINT or SIGTERM; CannotStart when another simulator plays the same stations."""
-    settings, secrets = here.settings, here.secrets()
+STATIONS_A_PROCESS = 3_000
+LONGEST_BACKOFF_S = 15.0
+LOOK_EVERY_S = 0.5
+TELL_EVERY_S = 5.0
+MANY = 500
+"""From so many stations on a start takes long enough to say how far it is."""
+GRACE_S = 10.0
+
+
+def run_simulator(here: Installation, part: tuple[int, int] | None = None, *, fills: bool = False) -> None:
+    """Run until SIGINT or SIGTERM; CannotStart when another simulator plays the same stations.
+
+    `part` (number, of how many) plays only that share; `fills` writes missing stations down first.
+    """
     signals = StopSignals()
     database = here.database()
     try:
-        plans = with_credentials(database, to_simulate(database, settings), here.now_ms())
+        if fills:
+            fill(database, here.settings, here.now_ms())
+        plans = with_credentials(database, to_simulate(database, here.settings), here.now_ms())
     finally:
         database.close()
+    parts = processes_for(here.settings, len(plans))
+    if part is None and parts > 1:
+        _share_out(here, plans, parts, signals)
+    else:
+        _play(here, plans, part or (0, 1), signals)
+
+
+def processes_for(settings: Settings, stations: int) -> int:
+    """How many processes share so many stations."""
+    wanted = settings.sim_processes or ceil(stations / STATIONS_A_PROCESS)
+    return max(1, min(wanted, stations))
+
+
+def _play(
+    here: Installation, plans: Sequence[StationPlan], part: tuple[int, int], signals: StopSignals
+) -> None:
+    settings, secrets = here.settings, here.secrets()
+    number, parts = part
+    mine = plans[number::parts]
+    make_room(len(mine))
+    connects_per_s = settings.sim_connects_per_s / parts
+    turnstile = Turnstile(connects_per_s)
     loop = MqttLoop("sim-mqtt")
     fleet = Fleet(
-        plans,
+        mine,
         clock=here.clock,
-        open_line=open_lines(here, secrets, loop),
+        open_line=open_lines(here, secrets, loop, turnstile),
         verify_keys=secrets.commands.verify_keys(),
         seed=settings.sim_seed,
         hour_shift=settings.sim_hour_shift,
+        pace=shared_pace(plans, settings.sim_messages_per_s),
+        connects_per_s=connects_per_s,
     )
-    control = Control(fleet, here.var_dir)
-    try:
-        control.start()
-    except Conflict as exc:
-        raise CannotStart(str(exc)) from exc
+    control = Control(fleet, here.var_dir if parts == 1 else part_dir(here.var_dir, number))
+    _listen(control)
     try:
         loop.start()
         fleet.start()
+        if parts == 1 and len(mine) >= MANY:
+            _tell_until_connected(here, fleet, len(mine), signals)
         signals.wait()
     finally:
+        turnstile.close()
         control.stop()
         fleet.stop()
         loop.stop()
 
 
+def _share_out(here: Installation, plans: Sequence[StationPlan], parts: int, signals: StopSignals) -> None:
+    """Let as many processes play, look after them, and speak for all of them."""
+    played = Simulators(here.var_dir, share([plan.id for plan in plans], parts), parts)
+    control = Control(played, here.var_dir)
+    _listen(control)
+    children = [
+        Child(
+            ChildPlan(
+                name=f"simulator {number + 1}",
+                arguments=("sim", "--watched", "--part", f"{number}/{parts}"),
+                grace_s=GRACE_S,
+            ),
+            here.clock,
+        )
+        for number in range(parts)
+    ]
+    try:
+        for number, child in enumerate(children):
+            part_dir(here.var_dir, number).mkdir(parents=True, exist_ok=True)
+            child.start()
+        _tell_until_connected(here, played, len(plans), signals, children)
+        while not signals.wait(LOOK_EVERY_S):
+            for child in children:
+                child.look()
+    finally:
+        control.stop()
+        for child in children:
+            child.end()
+        for child in children:
+            if not child.wait(GRACE_S):
+                child.kill()
+
+
+def _tell_until_connected(
+    here: Installation,
+    played: Played,
+    stations: int,
+    signals: StopSignals,
+    children: Sequence[Child] = (),
+) -> None:
+    told_s = began_s = here.clock.monotonic_s()
+    while not signals.wait(LOOK_EVERY_S):
+        for child in children:
+            child.look()
+        now_s = here.clock.monotonic_s()
+        connected = played.totals()["connected"]
+        if connected >= stations:
+            say(f"All {stations:,} stations are connected, after {now_s - began_s:.0f} s.")
+            return
+        if now_s - told_s >= TELL_EVERY_S:
+            told_s = now_s
+            say(f"{connected:,} of {stations:,} stations are connected.")
+
+
+def _listen(control: Control) -> None:
+    try:
+        control.start()
+    except Conflict as exc:
+        raise CannotStart(str(exc)) from exc
+
+
 def open_lines(
-    here: Installation, secrets: Secrets, loop: MqttLoop
+    here: Installation, secrets: Secrets, loop: MqttLoop, turnstile: Turnstile | None = None
 ) -> Callable[[StationPlan, LineEvents], Line]:
     """How a simulated station reaches the broker: with a credential of its own, as a real one."""
     at = broker_address(here.settings)
-    broker = BrokerAddress(at.host, at.port, at.tls)
+    broker = BrokerAddress(
+        at.host, at.port, at.tls, longest_backoff_s=LONGEST_BACKOFF_S, may_connect=turnstile
+    )
 
     def open_line(plan: StationPlan, events: LineEvents) -> Line:
         login = Login(

@@ -33,6 +33,7 @@ class StationOptions:
     longest_backoff_s: float = 60.0
     max_unconfirmed: int = 1_000
     tls: ssl.SSLContext | None = field(default=None, repr=False)
+    may_connect: Callable[[], bool] | None = field(default=None, repr=False)
 
 
 class StationLink:
@@ -68,6 +69,7 @@ class StationLink:
                 tls=options.tls,
                 longest_backoff_s=options.longest_backoff_s,
                 max_unconfirmed=options.max_unconfirmed,
+                may_dial=options.may_connect,
                 log_level=logging.DEBUG,  # thousands of them in one simulator
             ),
             loop,

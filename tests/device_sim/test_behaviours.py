@@ -84,7 +84,7 @@ def test_after_every_fault_of_a_station_the_buffer_empties(fault: str) -> None:
     town.run(30)
     assert town.station.box.held == 0
     assert town.fleet.status()[0]["faults"] == []
-    kept = [one.envelope.seq for one in town.hub.kept]
+    kept = [(one.envelope.boot, one.envelope.seq) for one in town.hub.kept]
     assert len(kept) == len(set(kept))
 
 

@@ -137,7 +137,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a page says about one station; seats or batteries are None where there is nothing to say."""
+    """What a page says about one station; seats, water or batteries are None where there is nothing to say."""
 
     adcode: str
     number: str
@@ -147,6 +147,7 @@ class Row:
     note: str
     valid_until_ms: int | None
     seats: Fact | None
+    water: Fact | None
     batteries: Fact | None
 
     @classmethod
@@ -163,6 +164,7 @@ class Row:
             str(station["adcode"]), str(station["number"]), name, state, STATES[state][en],
             _note(state, claim, station, now_ms, en), valid_until_ms,
             _fact(claim.get("seats"), _seats, now_ms, en) if inside else None,
+            _fact(claim.get("water"), _water, now_ms, en) if inside else None,
             _fact(claim.get("batteries"), _batteries, now_ms, en) if inside else None,
         )  # fmt: skip
 
@@ -234,6 +236,21 @@ def _seats(claim: Mapping[str, Any], en: bool) -> tuple[str | None, str | None]:
     if en:
         return str(free), f"{free} seat{'' if free == 1 else 's'}"
     return f"{free} 座", f"还有 {free} 座"
+
+
+WATER = {
+    "hot": (("有热水", "hot"), ("有热水", "hot water")),
+    "ok": (("饮水正常", "yes"), ("饮水正常", "drinking water")),
+    "low": (("快用完", "low"), ("水快用完", "water is low")),
+    "empty": (("没水了", "none"), ("没水了", "no water left")),
+    "off": (("暂停供水", "off"), ("暂停供水", "water suspended")),
+}
+"""What the taps give: for a table, and in full."""
+
+
+def _water(claim: Mapping[str, Any], en: bool) -> tuple[str | None, str | None]:
+    short, full = WATER.get(str(claim.get("level")), ((None, None), (None, None)))
+    return short[en], full[en]
 
 
 def _batteries(claim: Mapping[str, Any], en: bool) -> tuple[str | None, str | None]:

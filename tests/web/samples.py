@@ -33,6 +33,10 @@ def seats(
     return claim("free", free, ago_s=ago_s, fresh_s=fresh_s, level=level)
 
 
+def water(level: str, *, ago_s: float = 40, fresh_s: float = 200) -> dict[str, Any]:
+    return claim("level", level, ago_s=ago_s, fresh_s=fresh_s)
+
+
 def station(
     number: str = "001",
     name: str = "椒江万达劳动者驿站",
@@ -45,6 +49,7 @@ def station(
     opens: str | None = None,
     reason: str | None = None,
     seats_told: dict[str, Any] | None = None,
+    water: dict[str, Any] | None = None,
     batteries: dict[str, Any] | None = None,
     fresh_s: float = 90,
     **more: Any,
@@ -57,7 +62,8 @@ def station(
         "equipped": seats_told is not None,
         "availability": {
             "state": state, "basis": "live", "until": until, "opens": opens, "reason": reason,
-            "as_of": at(-8), "valid_until": at(fresh_s), "seats": seats_told, "batteries": batteries,
+            "as_of": at(-8), "valid_until": at(fresh_s), "seats": seats_told, "water": water,
+            "batteries": batteries,
             "version": 1,
         },
         **more,
@@ -76,15 +82,16 @@ def nearby(free: int | None = 4, level: str = "plenty") -> dict[str, Any]:
 def jiaojiang() -> list[dict[str, Any]]:
     """The nine stations of the design's picture."""
     return [
-        station(seats_told=seats(6), batteries=claim("full", 7, ago_s=21)),
+        station(seats_told=seats(6), water=water("hot"), batteries=claim("full", 7, ago_s=21)),
         station("007", "葭沚街道劳动者驿站", name_en="Jiazhi Street", seats_told=seats(4, ago_s=25),
+                water=water("hot", ago_s=31),
                 batteries=claim("full", 0, ago_s=18)),
         station("014", "海门老街劳动者驿站", name_en="Haimen Old Street", hours="06:00-22:00",
                 until=at(5 * 3600), seats_told=seats(3, ago_s=31)),
         station("017", "解放路午间驿站", name_en="Jiefang Road, noon", state="closing", until=at(1200),
                 seats_told=seats(None, "plenty", ago_s=14)),
         station("036", "洪家街道劳动者驿站", name_en="Hongjia Street", state="full",
-                seats_told=seats(0, "full", ago_s=18)),
+                seats_told=seats(0, "full", ago_s=18), water=water("off", ago_s=180)),
         station("055", "月湖公园骑手驿站", name_en="Yuehu Park",
                 seats_told=seats(None, "unknown", ago_s=840, fresh_s=-700),
                 batteries=claim("full", 9, ago_s=9)),

@@ -84,10 +84,11 @@
     const lines = {
       seats: [total.reporting ? (!uncounted ? (n ? W.text("seatsN", { n }) : W.text("none")) : n ? W.text("seatsAtLeast", { n }) : W.text("plenty")) : "",
         W.text("reporting", { n: total.reporting })],
+      water: [total.taps ? W.text("watered", { n: total.watered }) : "", W.text("reporting", { n: total.taps })],
       batteries: [total.cabinets ? batteriesWords({ n: total.batteries }) : "",
         total.cabinets === 1 ? W.text("cabinet") : W.text("cabinets", { n: total.cabinets })],
     };
-    const silent = { seats: total.silentSeats, batteries: total.silentBatteries };
+    const silent = { seats: total.silentSeats, water: total.silentWater, batteries: total.silentBatteries };
     h.facts.forEach((f) => {
       const [value, from] = lines[f.key], n = silent[f.key];
       say(f.label, W.text(f.key));

@@ -4,7 +4,7 @@
   const ICON = { closing: "soon" };
   const MARK = { emergency: "e", major: "s", minor: "n", info: "t" };
   /* A further fact of stations is one more line here and one more column in --facts. */
-  const FACTS = [["seats", seatsWords], ["batteries", batteriesWords]];
+  const FACTS = [["seats", seatsWords], ["water", waterWords], ["batteries", batteriesWords]];
 
   function make(tag, className, parent) {
     const element = document.createElement(tag);
@@ -32,6 +32,7 @@
     if (c.kind === "word") return W.text(c.word);
     return c.n ? W.text("seatsN", { n: c.n }) : W.text("none");
   }
+  function waterWords(c) { return W.text("water." + c.word); }
   function batteriesWords(c) { return c.n ? W.text("full_n", { n: c.n }) : W.text("full_0"); }
 
   /* --- one fact: label, value, age --- */

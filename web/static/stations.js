@@ -3,6 +3,7 @@
 (function (W) {
   const STATES = ["open", "plan", "closing", "full", "closed", "out", "safety", "unknown"];
   const SEVERITIES = ["emergency", "major", "minor", "info"];
+  const DRINKABLE = { hot: 1, ok: 1, low: 1 };
   const WITHOUT_SEATS = { closed: 1, out: 1, safety: 1 };
   const CITIES = {
     3301: ["杭州", "Hangzhou"], 3302: ["宁波", "Ningbo"], 3303: ["温州", "Wenzhou"], 3304: ["嘉兴", "Jiaxing"],
@@ -15,7 +16,7 @@
 
   const zeros = (names) => names.reduce((all, name) => ((all[name] = 0), all), {});
   const nothing = () => ({
-    stations: 0, equipped: 0, states: zeros(STATES), seats: 0, reporting: 0, uncounted: 0, batteries: 0, cabinets: 0, silentSeats: 0, silentBatteries: 0,
+    stations: 0, equipped: 0, states: zeros(STATES), seats: 0, reporting: 0, uncounted: 0, batteries: 0, cabinets: 0, watered: 0, taps: 0, silentWater: 0, silentSeats: 0, silentBatteries: 0,
     watched: 0, alerts: 0, worst: zeros(SEVERITIES),
   });
 
@@ -40,6 +41,7 @@
     const seats = claim(told.seats, now, "free", inside, "noSensor");
     return {
       state, was: lapsed && told.state !== "unknown" ? told.state : null, seats, alerts,
+      water: claim(told.water, now, "", inside, "noTap"),
       batteries: claim(told.batteries, now, "full", inside, "noCabinet"),
     };
   }
@@ -47,7 +49,7 @@
   /** The next moment at which `weigh` would say something else. */
   function lapsesAt(told, now) {
     let next = Infinity;
-    for (const part of [told, told.air, told.seats, told.batteries]) {
+    for (const part of [told, told.air, told.seats, told.water, told.batteries]) {
       const until = part && W.moment(part.valid_until);
       if (until && until >= now && until < next) next = until;
     }
@@ -63,6 +65,11 @@
     if (v.seats.kind === "word" && v.seats.word !== "none") total.uncounted += sign;
     if (v.seats.kind === "number" || v.seats.kind === "word") total.reporting += sign;
     if (v.seats.kind === "unknown") total.silentSeats += sign;
+    if (v.water.kind === "unknown") total.silentWater += sign;
+    if (v.water.kind === "word") {
+      total.taps += sign;
+      if (DRINKABLE[v.water.word]) total.watered += sign;
+    }
     if (v.batteries.kind === "unknown") total.silentBatteries += sign;
     if (v.batteries.kind === "number") {
       total.batteries += sign * v.batteries.n;

@@ -10,7 +10,7 @@ const Waystation = {};
   const TEXTS = {
     title: ["驿站实时总览", "Stations now"], cities: ["城市", "Cities"], all: ["全省", "All"],
     station: ["驿站", "Station"], state: ["状态", "State"], seats: ["空位", "Seats"],
-    batteries: ["满电", "Full batteries"], alerts: ["告警", "Alerts"],
+    water: ["饮水", "Water"], batteries: ["满电", "Full batteries"], alerts: ["告警", "Alerts"],
     open: ["现在开放", "Open"], plan: ["按时间表", "By timetable"], closing: ["快关门", "Closing soon"],
     full: ["已满", "Full"], closed: ["已打烊", "Closed"], out: ["停用", "Out of service"],
     safety: ["有安全警报", "Safety alarm"], unknown: ["情况未知", "Unknown"],
@@ -22,6 +22,8 @@ const Waystation = {};
       "{place}: {n} stations, {m} with sensors. Every value shows when it was last heard; too old shows as unknown."],
     seatsWas: ["{n} 座", "{n} seats"], seatsN: ["{n} 座", "{n}"], seatsAtLeast: ["{n} 座以上", "{n} or more"], plenty: ["座位充足", "plenty"], few: ["座位不多", "few left"],
     none: ["没有", "none"], full_n: ["{n} 块", "{n}"], full_0: ["暂无", "none"], unknownValue: ["未知", "unknown"],
+    "water.hot": ["有热水", "hot"], "water.ok": ["饮水正常", "yes"], "water.low": ["快用完", "low"],
+    "water.empty": ["没水了", "none"], "water.off": ["暂停供水", "off"], noTap: ["没装", "no dispenser"], watered: ["{n} 站有水", "at {n}"],
     noCabinet: ["没装", "no cabinet"], noSensor: ["没装", "no sensor"], reporting: ["{n} 站在报", "from {n}"], silent: ["{n} 站没消息", "{n} silent"],
     cabinets: ["{n} 柜", "{n} cabinets"], cabinet: ["1 柜", "1 cabinet"],
     alertsN: ["{n} 个告警", "{n} alerts"], alert1: ["1 个告警", "1 alert"], alertFirst: ["{first} 等 {n} 个", "{first}, {n} in all"],

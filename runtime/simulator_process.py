@@ -22,6 +22,7 @@ from runtime.descriptors import make_room
 from runtime.first_stations import fill, to_simulate
 from runtime.installation import CannotStart, Installation
 from runtime.output import say
+from runtime.ready import wait_for_a_gateway
 from runtime.secrets import Secrets
 from runtime.settings import Settings
 from runtime.stopping import StopSignals
@@ -51,6 +52,8 @@ def run_simulator(here: Installation, part: tuple[int, int] | None = None, *, fi
         if fills:
             fill(database, here.settings, here.now_ms())
         plans = with_credentials(database, to_simulate(database, here.settings), here.now_ms())
+        if part is None:
+            wait_for_a_gateway(database, here.clock, signals.wait)
     finally:
         database.close()
     parts = processes_for(here.settings, len(plans))

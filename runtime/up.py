@@ -106,14 +106,15 @@ class Up:
         )
         self._progress(f"broker takes stations on port {settings.mqtt_port}")
         since_ms = self._here.now_ms()
-        self._start("gateway", grace_s=5.0, never_again=((CODE_SHARD_LOST, SHARD_LOST),))
+        # Reading their own code takes each of them longer than anything else: all do it at once.
         self._start("api")
-        self._start("courier")
-        # Before the gateway has subscribed, messages would be confirmed by the broker and be gone.
+        self._start("gateway", grace_s=5.0, never_again=((CODE_SHARD_LOST, SHARD_LOST),))
+        if settings.stations:
+            # It lets no station speak before a gateway listens.
+            self._start("sim")
         self._wait("gateway", lambda: gateway_listens(database, since_ms))
         self._progress("gateway listens")
-        if settings.stations:
-            self._start("sim")
+        self._start("courier")
         bind = reachable(settings.bind)
         self._wait("api", lambda: answers(bind, settings.api_port, "/healthz"))
         self._progress(f"pages and API on port {settings.api_port}")

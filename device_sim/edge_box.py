@@ -31,10 +31,8 @@ LEAVES = {"telemetry": topics.telemetry, "event": topics.event, "reply": topics.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoxSettings:
-    """`capacity` in messages; `in_flight` publishes without PUBACK; `sends_per_s` slows a box down.
-
-    `timeout_s` is how long the oldest message waits for its promise before it is sent again.
-    """
+    """`capacity` in messages; `in_flight` publishes without PUBACK; `sends_per_s` slows a box down; after
+    `timeout_s` the oldest message is sent again."""
 
     capacity: int = 2_000
     in_flight: int = 20

@@ -6,6 +6,7 @@ import heapq
 import itertools
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -35,6 +36,20 @@ class Mischief:
     _sent: int = 0
     _order: itertools.count[int] = field(default_factory=itertools.count)
     _delayed: list[tuple[float, int, Sending]] = field(default_factory=list)
+
+    def set(self, fault: str, number: Mapping[str, float]) -> bool:
+        """Begin a fault of the line, or end it when no numbers are given; False for any other fault."""
+        if fault == "duplicates":
+            self.duplicates = bool(number)
+        elif fault == "reordering":
+            self.reorder_within_s = number.get("seconds", 0.0)
+        elif fault == "garbage":
+            self.garble_every = int(number.get("every", 0))
+        elif fault == "lost":
+            self.lose_every = int(number.get("every", 0))
+        else:
+            return False
+        return True
 
     def garbled(self) -> bytes | None:
         """Bytes to send in place of the next message, when it is its turn."""

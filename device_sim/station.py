@@ -209,7 +209,9 @@ class Station:
 
     def _break_station(self, fault: str, args: Mapping[str, float | None], monotonic_s: float) -> None:
         number = {name: value or 0.0 for name, value in args.items()}
-        mischief = self._mischief
+        # `duplicates` takes no argument, so that something has to say that it begins.
+        if self._mischief.set(fault, number or {"on": 1.0}):
+            return
         if fault in ("dead_link", "no_power"):
             self._dark = self._dark or fault == "no_power"
             if self.line is not None:
@@ -218,21 +220,15 @@ class Station:
             self._clock_shift_ms = int(number["minutes"] * 60_000)
         elif fault == "no_clock":
             self._clock_shift_ms = None
-        elif fault == "duplicates":
-            mischief.duplicates = True
-        elif fault == "reordering":
-            mischief.reorder_within_s = number["seconds"]
-        elif fault == "garbage":
-            mischief.garble_every = int(number["every"])
-        elif fault == "lost":
-            mischief.lose_every = int(number["every"])
         elif fault == "slow_buffer":
             self.box.use(replace(self.box.settings, sends_per_s=number["per_s"]))
         elif fault == "overflow":
             self.box.use(replace(self.box.settings, capacity=int(number["capacity"])))
 
     def _mend_station(self, fault: str) -> None:
-        mischief, usual = self._mischief, self._parts.box
+        usual = self._parts.box
+        if self._mischief.set(fault, {}):
+            return
         if fault in ("dead_link", "no_power"):
             if fault == "no_power":
                 self.box, self._dark = self._new_box(), False
@@ -240,14 +236,6 @@ class Station:
                 self.line.start(0.0)
         elif fault in ("clock_off", "no_clock"):
             self._clock_shift_ms = 0
-        elif fault == "duplicates":
-            mischief.duplicates = False
-        elif fault == "reordering":
-            mischief.reorder_within_s = 0.0
-        elif fault == "garbage":
-            mischief.garble_every = 0
-        elif fault == "lost":
-            mischief.lose_every = 0
         elif fault == "slow_buffer":
             self.box.use(replace(self.box.settings, sends_per_s=usual.sends_per_s))
         elif fault == "overflow":

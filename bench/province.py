@@ -1,0 +1,309 @@
+"""A whole province on one machine: what the gateway needs for it, and how it comes back after the broker."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from bench.hall import Hall, free_port, open_hall, publisher_password
+from bench.province_probe import Probe, add_probe_doors, probe_doors
+from device_sim.control import SimNotRunning, ask
+from runtime.broker import Broker
+from runtime.clock import WallClock
+from runtime.descriptors import make_room
+from runtime.first_rulebook import SHIPPED
+from runtime.first_stations import fill
+from runtime.settings import Settings
+from storage import rulebooks, shards, tables
+from storage.migrate import upgrade
+from storage.series_tables import series_tables
+
+GOAL_RSS_MB, GOAL_CPU, GOAL_P99_MS, AIM_P99_MS, GOAL_LIVE_S = 600, 0.30, 250.0, 100.0, 60.0
+START_WITHIN_S = 600.0
+SAMPLE_S = 5.0
+PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The gateway's process and the stations at one moment."""
+
+    at_s: float
+    rss_mb: float
+    cpu_s: float
+    said: int
+    held: int
+    connected: int
+
+
+def main() -> None:
+    """Print a line every so often; the last line is JSON."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--stations", type=int, default=12_000)
+    asked.add_argument("--rate", type=float, default=1_200, help="messages a second of all stations")
+    asked.add_argument("--minutes", type=float, default=10.0)
+    asked.add_argument("--away", type=float, default=20.0, help="seconds for which the broker is gone")
+    asked.add_argument("--connects", type=float, default=400, help="connections a second")
+    asked.add_argument("--processes", type=int, default=0, help="of the simulator; 0 chooses")
+    options = asked.parse_args()
+    with tempfile.TemporaryDirectory(prefix="waystation-bench-") as folder:
+        _run(Path(folder), options)
+
+
+def _run(folder: Path, options: argparse.Namespace) -> None:
+    var, url = folder / "var", f"sqlite:///{folder}/hub.sqlite3"
+    mqtt_port, nats_port = free_port(), free_port()
+    environ = {
+        **os.environ, "WAYSTATION_VAR_DIR": str(var), "WAYSTATION_DATABASE_URL": url,
+        "WAYSTATION_MQTT_PORT": str(mqtt_port), "WAYSTATION_NATS_PORT": str(nats_port),
+        "WAYSTATION_LOG_LEVEL": "warning", "WAYSTATION_STATIONS": str(options.stations),
+        "WAYSTATION_SIM_MESSAGES_PER_S": str(options.rate),
+        "WAYSTATION_SIM_CONNECTS_PER_S": str(options.connects),
+        "WAYSTATION_SIM_PROCESSES": str(options.processes),
+    }  # fmt: skip
+    upgrade(url)
+    hall = open_hall(var, url, mqtt_port)
+    seconds = options.minutes * 60
+    doors = probe_doors(int(seconds) + 200)
+    settings = Settings(var_dir=var, database_url=url, stations=options.stations)
+    with hall.database.write() as connection:
+        rulebooks.seed(connection, SHIPPED.read_text(encoding="utf-8"), 0)
+    fill(hall.database, settings, WallClock().now_ms())
+    add_probe_doors(hall.database, doors)
+    devices = _count(hall, tables.device) - len(doors)
+    print(f"{options.stations} stations, {devices} devices, {os.cpu_count()} cores", flush=True)
+    make_room(options.stations)  # the broker inherits it
+    broker = Broker(var, mqtt_port, nats_port, secrets=hall.secrets)
+    broker.start()
+    probe = Probe(mqtt_port, publisher_password(hall.secrets), hall.database, doors)
+    try:
+        with _process("gateway", environ) as gateway:
+            _until_caught_up(hall, 60)
+            with _process("sim", environ):
+                connected_s = _until_connected(var, options.stations)
+                print(f"all connected after {connected_s:.0f} s", flush=True)
+                _until_drained(var, options.rate * 2, 120)
+                probe.start()
+                steady = _steady(gateway.pid, var, seconds)
+                quiet_ms = list(probe.delays_ms)
+                alerts_before = _count(hall, tables.alert)
+                back = _come_back(hall, broker, var, options)
+                probe.stop()
+                alerts_after = _count(hall, tables.alert) - (len(probe.delays_ms) - len(quiet_ms))
+                final = _totals(var)
+            _until_quiet(hall, 30)
+    finally:
+        broker.stop()
+    lost = _lost(hall, final, len(probe.delays_ms))
+    hall.database.close()
+    _sum_up(options, devices, steady, quiet_ms, probe, back, alerts_after - alerts_before, final, lost)
+
+
+def _steady(pid: int, var: Path, seconds: float) -> list[Sample]:
+    samples = [_sample(pid, var)]
+    ends_s = samples[0].at_s + seconds
+    while time.perf_counter() < ends_s:
+        time.sleep(min(SAMPLE_S, max(0.0, ends_s - time.perf_counter())))
+        new, last = _sample(pid, var), samples[-1]
+        samples.append(new)
+        apart_s = new.at_s - last.at_s
+        print(
+            f"{new.at_s - samples[0].at_s:5.0f} s  gateway {new.rss_mb:4.0f} MB, "
+            f"{(new.cpu_s - last.cpu_s) / apart_s:.2f} of a core · "
+            f"{(new.said - last.said) / apart_s:,.0f} messages/s, {new.held:,} not yet acknowledged, "
+            f"{new.connected:,} connected",
+            flush=True,
+        )
+    return samples
+
+
+def _come_back(hall: Hall, broker: Broker, var: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Kill the broker, bring it back, and wait until every station is there and nothing waits any more."""
+    assert broker.pid is not None
+    os.kill(broker.pid, signal.SIGKILL)
+    time.sleep(options.away)
+    backlog = _totals(var)["held"]
+    broker.start()
+    began_s = time.perf_counter()
+    figures = {"backlog": float(backlog), "connected_s": float("nan"), "live_s": float("nan")}
+    while time.perf_counter() - began_s < START_WITHIN_S:
+        totals, gone_s = _totals(var), time.perf_counter() - began_s
+        if figures["connected_s"] != figures["connected_s"] and totals["connected"] >= options.stations:
+            figures["connected_s"] = round(gone_s, 1)
+        # As many as are under way anyway do not count as a backlog.
+        if (
+            totals["connected"] >= options.stations
+            and totals["held"] <= 2 * options.rate
+            and _caught_up(hall)
+        ):
+            figures["live_s"] = round(gone_s, 1)
+            break
+        time.sleep(0.5)
+    print(
+        f"broker killed for {options.away:.0f} s, {backlog:,} messages waited: all connected after "
+        f"{figures['connected_s']:.0f} s, live again after {figures['live_s']:.0f} s",
+        flush=True,
+    )
+    return figures
+
+
+def _lost(hall: Hall, final: dict[str, int], probes: int) -> int:
+    """How many messages the hub has acknowledged and does not have: numbers said, less those still held."""
+    kept = _count(hall, tables.event) + _count(hall, tables.quarantine) - probes
+    kept += _readings(hall)
+    return max(0, final["said"] - final["held"] - final["dropped"] - kept)
+
+
+def _sum_up(
+    options: argparse.Namespace,
+    devices: int,
+    steady: list[Sample],
+    quiet_ms: list[float],
+    probe: Probe,
+    back: dict[str, float],
+    storm: int,
+    final: dict[str, int],
+    lost: int,
+) -> None:
+    span_s = steady[-1].at_s - steady[0].at_s
+    half = len(steady) // 2
+    figures: dict[str, Any] = {
+        "rss_mb": round(max(one.rss_mb for one in steady), 1),
+        "rss_growth_mb": round(steady[-1].rss_mb - steady[half].rss_mb, 1),
+        "cpu_share": round((steady[-1].cpu_s - steady[0].cpu_s) / span_s, 3),
+        "messages_per_s": round((steady[-1].said - steady[0].said) / span_s, 1),
+        "alert_p50_ms": _rank(quiet_ms, 0.5),
+        "alert_p99_ms": _rank(quiet_ms, 0.99),
+        "probes": len(quiet_ms),
+        "probes_missed": probe.missed,
+        "said": final["said"],
+        "dropped_by_stations": final["dropped"],
+        "acknowledged_and_lost": lost,
+        "alerts_after_return": storm,
+        **back,
+    }
+    for name, value, goal in (
+        ("gateway memory, MB", figures["rss_mb"], GOAL_RSS_MB),
+        ("gateway, share of a core", figures["cpu_share"], GOAL_CPU),
+        (f"telemetry → alert p99, ms (aim {AIM_P99_MS:.0f})", figures["alert_p99_ms"], GOAL_P99_MS),
+        ("live again, s", figures["live_s"], GOAL_LIVE_S),
+        ("acknowledged and lost", lost, 0),
+    ):
+        print(f"{name}: {value:g}, goal {goal:g} {'met' if value <= goal else 'NOT met'}")
+    print(json.dumps({"bench": "province", "stations": options.stations, "devices": devices, **figures}))
+
+
+def _sample(pid: int, var: Path) -> Sample:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    rss_mb = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE / 2**20
+    totals = _totals(var)
+    cpu_s = (int(fields[11]) + int(fields[12])) / TICKS
+    return Sample(time.perf_counter(), rss_mb, cpu_s, totals["said"], totals["held"], totals["connected"])
+
+
+def _totals(var: Path) -> dict[str, int]:
+    for _ in range(100):
+        try:
+            totals: dict[str, int] = ask(var, {"do": "totals"})
+            return totals
+        except (SimNotRunning, OSError):
+            time.sleep(0.2)
+    raise SystemExit("the simulator does not answer")
+
+
+def _until_connected(var: Path, stations: int) -> float:
+    began_s = time.perf_counter()
+    told_s = began_s
+    while time.perf_counter() - began_s < START_WITHIN_S:
+        connected = _totals(var)["connected"]
+        if connected >= stations:
+            return time.perf_counter() - began_s
+        if time.perf_counter() - told_s > SAMPLE_S:
+            told_s = time.perf_counter()
+            print(f"{connected:,} of {stations:,} stations are connected", flush=True)
+        time.sleep(0.5)
+    raise SystemExit(f"only {_totals(var)['connected']} stations connected within {START_WITHIN_S:.0f} s")
+
+
+def _until_drained(var: Path, few: float, within_s: float) -> None:
+    began_s = time.perf_counter()
+    while _totals(var)["held"] > few and time.perf_counter() - began_s < within_s:
+        time.sleep(0.5)
+
+
+def _caught_up(hall: Hall) -> bool:
+    with hall.database.read() as connection:
+        worker = shards.worker(connection, 0)
+    return (
+        worker is not None
+        and WallClock().now_ms() - worker.seen_ms < 3_000
+        and worker.bulk_since_ms is not None
+        and worker.quick_since_ms is not None
+    )
+
+
+def _until_caught_up(hall: Hall, within_s: float) -> None:
+    began_s = time.perf_counter()
+    while not _caught_up(hall):
+        if time.perf_counter() - began_s > within_s:
+            raise SystemExit(f"the gateway was not ready within {within_s:.0f} s")
+        time.sleep(0.1)
+
+
+def _until_quiet(hall: Hall, within_s: float) -> None:
+    """The stations are gone: wait until the gateway has written what they said last."""
+    began_s, before = time.perf_counter(), -1
+    while time.perf_counter() - began_s < within_s:
+        now = _count(hall, tables.event) + _readings(hall)
+        if now == before:
+            return
+        before = now
+        time.sleep(2.0)
+
+
+def _readings(hall: Hall) -> int:
+    return sum(_count(hall, made.own) for made in series_tables().values())
+
+
+def _count(hall: Hall, table: sa.Table) -> int:
+    with hall.database.read() as connection:
+        return int(connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0)
+
+
+def _rank(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1) if ordered else float("nan")
+
+
+@contextmanager
+def _process(name: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runtime", name], env=environ, start_new_session=True, stdin=subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(40)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+if __name__ == "__main__":
+    main()

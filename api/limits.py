@@ -12,7 +12,11 @@ MOST_BUCKETS: Final = 50_000
 
 
 class RateLimit:
-    """`burst` at once, and then `per_minute`; whoever was not seen for long is forgotten."""
+    """`burst` at once, and then `per_minute`; whoever was not seen for long is forgotten.
+
+    Each process counts for itself: n of them let n times as many pass. What must hold for all of them
+    together, one opening a door at a time, is the database's.
+    """
 
     def __init__(self, clock: Clock, *, per_minute: int, burst: int | None = None) -> None:
         self._clock = clock

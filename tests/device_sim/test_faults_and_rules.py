@@ -80,7 +80,7 @@ class Watched:
         ("swap_cabinet", "overheat", 30, {"battery_overheat"}),
         ("swap_cabinet", "runaway", 40, {"battery_runaway", "battery_overheat"}),
         ("swap_cabinet", "smoke", 5, {"cabinet_smoke"}),
-        ("swap_cabinet", "mains_lost", 20, {"cabinet_power_lost"}),
+        ("swap_cabinet", "mains_lost", 50, {"cabinet_power_lost"}),
         ("swap_cabinet", "flooded", 20, {"cabinet_flooded"}),
         ("swap_cabinet", "service_door", 20, {"cabinet_service_door"}),
         ("swap_cabinet", "estop", 10, {"cabinet_estop"}),

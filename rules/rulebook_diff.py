@@ -59,6 +59,7 @@ def _fields(rule: Rule | None) -> dict[str, str]:
         "severity": rule.severity,
         "safety": "true" if rule.safety else "",
         "refuse_entry": "true" if rule.refuse_entry else "",
+        "log_only": "true" if rule.log_only else "",
         "inhibited_by": ", ".join(rule.inhibited_by),
         "actions": "; ".join(_action(one) for one in rule.actions),
         "zh": rule.text_zh,

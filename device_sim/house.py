@@ -10,7 +10,7 @@ AcMode = Literal["off", "cool", "heat", "fan", "dry"]
 
 WALLS_MS = 3 * 3_600_000
 """In this time a room without air conditioning covers two thirds of the way to the air outside."""
-AC_C_PER_H = 10.0
+AC_C_PER_H = 15.0
 PERSON_C_PER_H = 0.4
 FIRE_C_PER_MIN = 12.0
 HOTTEST_C = 140.0

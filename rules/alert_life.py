@@ -17,9 +17,10 @@ from typing import Any, Final, Literal
 from devices.state import SELF, DeviceState
 from domain.facts import Value
 from domain.ids import DeviceId
-from rules.alert_text import in_both
+from rules.alert_text import LATE_MS, in_both
 from rules.conditions import Condition, ConditionFailed
 from rules.effects import Ask, Basis, Effect, OpenAlert, Reason, ResolveAlert
+from rules.rule import Rule
 from rules.sight import BoundRule, Plan
 
 RETRY_MS = 30_000
@@ -216,9 +217,7 @@ class Moment:
         facts: dict[str, Value] = {"min": (self.now_ms - seen_ms) // 60_000}
         held_by = tuple(entry.get("by", ())) if entry is not None else ()
         fired_ms = quiet_since + rule.silent_ms
-        self.fire(
-            bound, SELF, fired_ms, facts, act=True, seen_ms=seen_ms, cause="silent", held_by=held_by
-        )
+        self.fire(bound, SELF, fired_ms, facts, act=True, seen_ms=seen_ms, cause="silent", held_by=held_by)
 
     def heard(self) -> None:
         """The device spoke: its silence is over."""
@@ -287,6 +286,11 @@ class Moment:
             who = action.role or self.device
             self.effects.append(Ask(who, judged, action.command, bound.rule.code, args))
 
+    def _is_late(self, rule: Rule, happened_ms: int) -> bool:
+        """Waiting for silence, or for as long as `for` says, is not learning late."""
+        waited_ms = self.now_ms - happened_ms - rule.for_ms
+        return rule.silent_ms is None and waited_ms >= LATE_MS
+
     def _alert(
         self,
         bound: BoundRule,
@@ -307,7 +311,7 @@ class Moment:
             stations=self.office.station_names(self.device.station),
             devices=(f"{plan.title_zh}{number}", f"{plan.title_en}{number}"),
             happened_ms=happened_ms,
-            learned_ms=self.now_ms if rule.silent_ms is None else happened_ms,
+            learned_ms=self.now_ms if self._is_late(rule, happened_ms) else happened_ms,
         )
         return OpenAlert(
             device=self.device,

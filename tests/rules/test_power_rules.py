@@ -98,7 +98,8 @@ def test_twenty_minutes_after_the_last_one_left_a_closed_room_is_powered_down_an
     empty_for(hub, 3)
     assert hub.commands == ["power_down"]
     alert = hub.open["night_power_off"]
-    assert alert.text_zh.startswith("【提示】椒江万达驿站：打烊后已 20 分钟无人")
+    # Having waited is not having learned late.
+    assert alert.text_zh == "【提示】椒江万达驿站：打烊后已 20 分钟无人，已下令关灯、关空调。有人进来灯会亮。"
     assert alert.values["schedule.open"] is False
     assert alert.values["station.surely_empty"] is True
     assert "night_power_off" in {rule.code for rule in shipped().rules if rule.log_only}

@@ -154,6 +154,8 @@ class Door:
         line.heard_s = self._clock.monotonic_s()
         line.buffer += data
         try:
+            if line.connect is None and line.buffer[0] >> 4 != packets.CONNECT:
+                raise BadPacket("no CONNECT first")
             while line.sock in self._lines and (packet := packets.next_packet(line.buffer)) is not None:
                 self._take(line, packet)
         except BadPacket as bad:
@@ -189,8 +191,6 @@ class Door:
             raise BadPacket("a second CONNECT")
 
     def _connect(self, line: _Line, packet: Packet) -> None:
-        if packet.kind != packets.CONNECT:
-            raise BadPacket("no CONNECT first")
         said = packets.read_connect(packet)
         code = 0
         if said.level != MQTT_3_1_1:

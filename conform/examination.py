@@ -20,7 +20,7 @@ from transport.loop import MqttLoop
 from transport.options import ConnectionOptions
 
 LONGEST_WAIT_S = 0.2
-BROKER_WITHIN_S = 10.0
+BROKER_WITHIN_S = 5.0
 PROBE_S = 1.0
 
 Say = Callable[[str], None]

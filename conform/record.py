@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from domain.json_input import MAX_BYTES, parse_object
 CLOCK_MS = 300_000
 ON_ITS_WAY_S = 3.0
 SETTLED_S = 5.0
+FIVE = 5
 
 
 class Record:
@@ -87,7 +89,7 @@ class Record:
     def finish(self, dropped: int, now_s: float) -> None:
         """Judge what only the end shows; `dropped` is what the device says that it gave up by itself."""
         self._judge_gaps(dropped, now_s)
-        forgotten = [told for key, told in self.forgotten.items() if not self._known[key].given_up]
+        forgotten = [told for key, told in self.forgotten.items() if not self._may_forget(self._known[key])]
         for told in forgotten if len(forgotten) > dropped else ():
             self._findings.broken("low.held", told)
         if self.keeps:
@@ -239,9 +241,7 @@ class Record:
             boots.setdefault(message.boot, []).append(message)
         for boot, of_boot in boots.items():
             numbers = {message.seq for message in of_boot}
-            settled = [m.seq for m in of_boot if now_s - m.at_s[0] >= SETTLED_S]
-            span = range(min(numbers), max(settled, default=0))
-            missing = [seq for seq in span if seq not in numbers]
+            missing = list(self._gaps(of_boot, now_s))
             if len(missing) > dropped + self._unreadable:
                 where = f"boot {boot}: seq {missing[0]} never came ({len(missing)} are missing)"
                 self._findings.broken("envelope.seq", where)
@@ -250,3 +250,16 @@ class Record:
                 self._findings.kept("envelope.seq", whole)
         if any(message.acked_s is not None for message in self.order):
             self._findings.kept("again.stops", "nothing came again after its ack")
+
+    @staticmethod
+    def _may_forget(message: Message) -> bool:
+        """What was sent again five times is given up by right; whether it is counted is judged elsewhere."""
+        return message.given_up or len(message.again_s) >= FIVE
+
+    def _gaps(self, of_boot: list[Message], now_s: float) -> Iterator[int]:
+        """Numbers that should have come; what goes with the line is no fault where nothing is kept."""
+        in_order = sorted(of_boot, key=lambda message: message.seq)
+        for before, after in itertools.pairwise(in_order):
+            lost_with_line = not self.keeps and before.session != after.session
+            if now_s - after.at_s[0] >= SETTLED_S and not lost_with_line:
+                yield from range(before.seq + 1, after.seq)

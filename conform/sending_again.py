@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from conform.heard import PACE_S, Message
+from conform.record import FIVE
 from conform.stage import Cut, Script, Stage, Wait
 
 CHECKS = (
     "low.held", "low.moves", "late.own_ts", "again.missing", "again.pace", "again.dropped", "again.timeout",
     "again.oldest", "again.doubling", "again.reconnect", "again.stops", "store.new",
 )  # fmt: skip
-FIVE = 5
 FIRST_TIMEOUT_S = 10.0
 NEWS_S = 65.0
 RETRY_PATIENCE_S = 61.0

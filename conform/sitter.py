@@ -11,10 +11,11 @@ from signing.keys import SigningKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sitter:
-    """One station before the kit. `word` gives a new random word for ids and stores.
+    """One station before the kit.
 
-    `shows_connections` when the line tells of each CONNECT and can cut it; `shut_s` is how long the line stays cut, `command` names the action
-    to try, otherwise it is the first that a device's kind has. `strange_key` is not the hub's.
+    `word` gives a new random word for ids and stores. `shows_connections` when the line tells of each
+    CONNECT and can cut it; `shut_s` is how long it stays cut. `command` names the action to try, otherwise
+    it is the first that a device's kind has. `strange_key` is not the hub's.
     """
 
     adcode: str

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from conform.door import Door
     from conform.sitter import Sitter
     from conform.sitting import Sitting
-    from domain.ids import DeviceId
     from runtime.secrets import Secrets
 
 BROKEN = 1

@@ -20,13 +20,13 @@ from domain.clock import Clock
 from domain.errors import WaystationError
 from runtime import first_connection
 from runtime.broker_config import BrokerFiles, Tls, accounts_configuration, broker_configuration
+from runtime.broker_outside import PROGRAM, last_words, replace, running, said_since
 from runtime.clock import WallClock
 from runtime.secrets import Secrets, load_or_create_secrets
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "broker"
-PROGRAM = "nats-server"
 LOOPBACK = "127.0.0.1"
 _RELOADED = "Reloaded server configuration"
 _NOT_RELOADED = "Failed to reload server configuration"
@@ -87,7 +87,7 @@ class Broker:
             _stop_left_behind(files)
             _refuse_taken(self._bind, self._mqtt_port, "WAYSTATION_MQTT_PORT")
             _refuse_taken(LOOPBACK, self._nats_port, "WAYSTATION_NATS_PORT")
-            _replace(files.accounts, accounts_configuration(self._secrets, self._clock.now_ms()))
+            replace(files.accounts, accounts_configuration(self._secrets, self._clock.now_ms()))
             if first_connection.is_needed(files.folder, files.store):
                 # Where no station knows it to be, so that nobody connects at the same moment.
                 hidden_port = _free_port()
@@ -106,14 +106,14 @@ class Broker:
     def _launch(self, program: str, port: int, bind: str, tls: Tls | None, timeout_s: float) -> None:
         files = self.files
         text = broker_configuration(files, self._secrets, port, self._nats_port, bind, tls)
-        _replace(files.configuration, text)
-        _replace(files.last_words, "")
-        with files.last_words.open("ab") as last_words:
+        replace(files.configuration, text)
+        replace(files.last_words, "")
+        with files.last_words.open("ab") as output:
             self._process = subprocess.Popen(
                 [program, "-c", str(files.configuration)],
                 stdin=subprocess.DEVNULL,
-                stdout=last_words,
-                stderr=last_words,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
                 umask=0o077,
                 cwd=files.folder,
@@ -188,7 +188,7 @@ class Broker:
                     ) from None
             else:
                 return
-        raise BrokerFailed(f"The broker ended at once: {_last_words(self.files)}")
+        raise BrokerFailed(f"The broker ended at once: {last_words(self.files)}")
 
 
 def _free_port() -> int:
@@ -206,15 +206,15 @@ def reload_broker(
     """
     clock = clock or WallClock()
     files = BrokerFiles(var_dir.resolve() / FOLDER)
-    pid = _running(files)
+    pid = running(files)
     if pid is None:
         return False
     known = files.log.stat().st_size if files.log.exists() else 0
-    _replace(files.accounts, accounts_configuration(secrets, clock.now_ms()))
+    replace(files.accounts, accounts_configuration(secrets, clock.now_ms()))
     os.kill(pid, signal.SIGHUP)
     deadline_s = clock.monotonic_s() + timeout_s
     while clock.monotonic_s() < deadline_s:
-        said = _since(files.log, known)
+        said = said_since(files.log, known)
         if _NOT_RELOADED in said:
             break
         if _RELOADED in said:
@@ -266,57 +266,14 @@ def _refuse_taken(bind: str, port: int, setting: str) -> None:
             ) from exc
 
 
-def _running(files: BrokerFiles) -> int | None:
-    """The process id of the broker that runs with these files, also one that nobody looks after."""
-    try:
-        pid = int(files.pid.read_text(encoding="ascii"))
-        command = _command_of(pid)
-    except (OSError, ValueError):
-        return None
-    return pid if PROGRAM in command and str(files.configuration) in command else None
-
-
-def _command_of(pid: int) -> str:
-    if Path("/proc/self").exists():  # slim images have no ps
-        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
-    asked = ["ps", "-o", "args=", "-p", str(pid)]
-    return subprocess.run(asked, capture_output=True, check=False, text=True).stdout
-
-
 def _stop_left_behind(files: BrokerFiles) -> None:
-    pid = _running(files)
+    pid = running(files)
     if pid is None:
         return
     logger.warning("Stopping a broker that was left behind", extra={"action": "broker_left_behind"})
     os.kill(pid, signal.SIGTERM)
     for _ in range(500):
-        if _running(files) is None:
+        if running(files) is None:
             return
         time.sleep(0.02)
     raise BrokerFailed(f"A broker of an earlier start (process {pid}) does not end; stop it by hand.")
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file that only its owner reads, in one step."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as file:
-        file.write(text)
-    fresh.replace(path)
-
-
-def _since(path: Path, position: int) -> str:
-    """What a log says from a position on; from its beginning when it was changed for a new one."""
-    try:
-        with path.open("rb") as file:
-            file.seek(position if path.stat().st_size >= position else 0)
-            return file.read().decode("utf-8", "replace")
-    except FileNotFoundError:
-        return ""
-
-
-def _last_words(files: BrokerFiles) -> str:
-    lines = (_since(files.log, 0) + _since(files.last_words, 0)).splitlines()
-    return lines[-1] if lines else "it does not say why."

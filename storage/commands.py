@@ -84,7 +84,8 @@ class Step(NamedTuple):
     detail: str | None
 
 
-_AGE: Final = (database_now_ms() - command.c.requested_ms).label("age_ms")
+_AGE_MS: Final = database_now_ms() - command.c.requested_ms
+_AGE: Final = _AGE_MS.label("age_ms")
 
 
 def new_id(now_ms: int) -> str:
@@ -137,15 +138,14 @@ def claim_created(conn: Connection, epoch: int, now_ms_db: int) -> list[CommandR
     if conn.scalar(sa.select(command.c.id).where(waits).limit(1)) is None:
         return []
     end_overdue(conn, now_ms_db)
-    age = database_now_ms() - command.c.requested_ms
-    in_time = sa.or_(command.c.must_hold, age.between(0, CLAIM_WITHIN_MS))
+    in_time = sa.or_(command.c.must_hold, _AGE_MS.between(0, CLAIM_WITHIN_MS))
     change = (
         sa.update(command)
         .where(waits, in_time)
         .values(
             state="preparing", claimed_epoch=epoch, updated_ms=now_ms_db, version=next_versions(conn, _WRITER)
         )
-        .returning(command, age.label("age_ms"))
+        .returning(command, _AGE)
     )
     claimed = sorted((_row(row) for row in conn.execute(change)), key=lambda row: (row.requested_ms, row.id))
     for row in claimed:
@@ -249,12 +249,11 @@ def end_overdue(conn: Connection, now_ms: int) -> list[str]:
     )
     ended: list[str] = []
     for states, limit_ms, to_state, reason in ends:
-        age = database_now_ms() - command.c.requested_ms
         overdue = sa.select(command.c.id).where(
             command.c.state.in_(states),
             command.c.action == "unlock",
             sa.not_(command.c.must_hold),
-            sa.or_(age > limit_ms, age < -GRACE_MS),
+            sa.or_(limit_ms < _AGE_MS, _AGE_MS < -GRACE_MS),
         )
         found = conn.scalars(overdue).all()
         ended += [id_ for id_ in found if step(conn, id_, states, to_state, now_ms, reason)]

@@ -112,7 +112,7 @@ async def _outcome(hub: ApiState, answer: Taken) -> dict[str, Any]:
         await hub.wakeups.wait(row.id, 0.1)
     moved = next((step.at_ms for step in steps if step.state in ("done", "opened")), None)
     # What the lock has taken it may have done, also when its word got lost.
-    lost = row.state == "expired" and any(step.state == "accepted" for step in steps)
+    lost = row.state in ("expired", "no_answer") and any(step.state == "accepted" for step in steps)
     return {
         "state": "unsure" if lost or not over else row.state,
         "at_ms": moved,

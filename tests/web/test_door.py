@@ -93,10 +93,11 @@ def test_a_lock_that_does_not_open_is_said_with_how_far_it_came(
     expect(page.locator("#retry")).to_be_enabled()
 
 
+@pytest.mark.parametrize("last", ["expired", "no_answer"])
 def test_when_the_lock_has_taken_it_and_falls_silent_people_are_told_to_try_the_door(
-    hub: StandIn, open_page: OpenPage
+    hub: StandIn, open_page: OpenPage, last: str
 ) -> None:
-    hub.steps = [(0.1, "sent"), (0.2, "accepted"), (0.3, "expired")]
+    hub.steps = [(0.1, "sent"), (0.2, "accepted"), (0.3, last)]
     page = _door(hub, open_page(viewport=PHONE))
     page.click("#idle .go")
     expect(page.locator("#why")).to_have_text("没收到门锁的消息")

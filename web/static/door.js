@@ -146,7 +146,7 @@
       if (!FINAL[x.state]) return;
       if (x.state === "unused") { me.end(); show("unused"); }
       else if (x.state === "opened") { over = true; if (source) source.close(); clearInterval(poll); draw(); release(); }
-      else me.refuse(x.state === "expired" && last > 1 ? "unsure" : x.state); // what the lock took it may have done
+      else me.refuse(last > 1 && /expired|no_answer/.test(x.state) ? "unsure" : x.state); // what the lock took it may have done
     };
     function release() { // inside: nothing more comes, the page may be used again
       clearInterval(tick);

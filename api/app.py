@@ -21,6 +21,7 @@ from api.headers import SecurityHeaders
 from api.metrics import CountRequests, Metrics
 from api.routes import (
     alerts,
+    backtest,
     commands,
     devices,
     doors,
@@ -96,7 +97,7 @@ def create_app(state: ApiState) -> FastAPI:
     app.state.metrics = Metrics(state)
     problems.install(app)
     known = (stations, live, devices, history, alerts, doors, commands, quarantine, health, pages, reports)
-    for module in (*known, rules, sign_in):
+    for module in (*known, rules, backtest, sign_in):
         app.include_router(module.router)
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.add_api_route("/docs/style.css", _docs_style, include_in_schema=False)

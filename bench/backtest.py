@@ -13,11 +13,12 @@ import time
 from pathlib import Path
 
 from bench.stored_week import PERIOD_MS, furnish_week
+from rules.books import BookText, read_books, severities_of
 from runtime.first_rulebook import SHIPPED
 from storage.backtests import Period
 from storage.database import Database, open_database
 from storage.migrate import upgrade
-from storage.parallel_backtest import BookText, backtest_on_all_cores
+from storage.parallel_backtest import backtest_on_all_cores
 
 GOAL_S = 20.0
 BEGIN_MS = 1_795_000_000_000
@@ -110,19 +111,19 @@ def _every_rule_changed(text: str) -> str:
 def _time(
     url: str, database: Database, old: str, new: str, period: Period, *, cores: int, show: bool
 ) -> dict[str, float]:
-    texts = BookText(old, 1, "in force"), BookText(new, 2, "new")
-    before, after = (text.load() for text in texts)
+    texts = [BookText(old, 1, "in force")], [BookText(new, 2, "new")]
+    before, after = (read_books(text) for text in texts)
     begun, cpu_s = time.perf_counter(), _cpu_s()
     tally = backtest_on_all_cores(url, database, *texts, period, cores=cores)
     took_s, cpu_s = time.perf_counter() - begun, _cpu_s() - cpu_s
     print(
         f"{tally.stations} stations, {tally.devices} devices, {tally.messages:,} messages, "
-        f"{len(before.rules)} and {len(after.rules)} rules: {took_s:.1f} s "
+        f"{len(before.province.rules)} and {len(after.province.rules)} rules: {took_s:.1f} s "
         f"({took_s / max(1, tally.messages) * 1e6:.1f} µs a message, CPU {cpu_s:.1f} s) · {tally.summary()}",
         flush=True,
     )
     if show:
-        severities = {rule.code: rule.severity for rule in (*before.rules, *after.rules)}
+        severities = severities_of(before, after)
         print(f"  {'rule':28} {'in force':>8} {'new':>8}  counties")
         for row in tally.rows(severities):
             if row.most:

@@ -18,7 +18,6 @@ from runtime.output import moment, say, show_table
 if TYPE_CHECKING:
     from rules.tally import Example, Tally
     from storage.database import Database
-    from storage.parallel_backtest import BookText
 
 _LENGTH = re.compile(r"([0-9]{1,5})([mhd])")
 _UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -35,6 +34,7 @@ def backtest(
     since: Annotated[str, typer.Option(help="How far back: 90m, 12h, 7d.")] = "7d",
     area: Annotated[str, typer.Option(help="First digits of a division code, such as 3310.")] = "",
     station: Annotated[str | None, typer.Option(help="Only this station.")] = None,
+    own: Annotated[bool, typer.Option(help="The file is --area's own rulebook.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Replay what is stored through the rulebook in force and a new one: what would each have raised?
@@ -43,31 +43,33 @@ def backtest(
 
     Example: ./waystation rules backtest --rules new.yaml --since 7d --area 3310
     """
+    from rules.books import BookText, read_books, severities_of, with_new
     from rules.tally import as_data
     from runtime.first_rulebook import read_text
-    from storage.backtests import Period
-    from storage.parallel_backtest import BookText, backtest_on_all_cores
+    from storage.backtests import Period, books_in_force
+    from storage.parallel_backtest import backtest_on_all_cores
 
     here = Installation.from_environment()
     length_ms = length_of(since)
     if not _AREA.fullmatch(area):
         raise BadQuestion(f"--area {area[:40]!r} must be the first digits of a division code, such as 3310.")
-    text = BookText(read_text(rules), 0, str(rules))
-    new = text.load()
+    if own and not area:
+        raise BadQuestion("--own needs --area: say whose own rulebook the file is.")
+    text = BookText(read_text(rules), 0, str(rules), area if own else "")
     database = here.database()
     try:
-        old = _in_force(database)
-        in_force = old.load()
+        old = books_in_force(database)
+        new = with_new(old, text)
+        severities = severities_of(read_books(old), read_books(new))
         if station is not None:
             _know(database, station)
         now_ms = here.now_ms()
         period = Period(now_ms - length_ms, now_ms, area, station)
         tally = backtest_on_all_cores(
-            here.settings.store_url, database, old, text, period, progress=_progress(as_json)
+            here.settings.store_url, database, old, new, period, progress=_progress(as_json)
         )
     finally:
         database.close()
-    severities = {rule.code: rule.severity for rule in (*in_force.rules, *new.rules)}
     if as_json:
         say(json.dumps(as_data(tally, severities, period.from_ms), ensure_ascii=False, indent=2))
         return
@@ -81,15 +83,6 @@ def length_of(text: str) -> int:
     if not 0 < length_ms <= _LONGEST_MS:
         raise BadQuestion(f"--since {text[:20]!r} must be a length of time such as 90m, 12h or 7d.")
     return length_ms
-
-
-def _in_force(database: Database) -> BookText:
-    from storage import rulebooks
-    from storage.parallel_backtest import BookText
-
-    with database.read() as connection:
-        row = rulebooks.active(connection)
-    return BookText(row.text, row.version, f"rulebook {row.version}")
 
 
 def _know(database: Database, station: str) -> None:

@@ -14,13 +14,15 @@ from devices.registry import kinds
 from domain.ids import DeviceId
 from rules.away import HubAway
 from rules.backtest import StationReplay, StoredDevice, StoredStation, judges_of
+from rules.books import Books, BookText
 from rules.rulebook import Rulebook
 from rules.side_by_side import Sides, side_by_side
 from rules.tally import Tally
-from storage import registry, stations
+from storage import registry, rulebooks, stations
 from storage.areas import within
 from storage.database import Database
 from storage.hub_away import hub_away
+from storage.stations import Station
 from storage.stored_messages import Columns, all_columns, read_station
 from storage.tables import alert, boot, device, station
 
@@ -43,6 +45,38 @@ class Stopped(Exception):
     """Whoever asked does not want to wait any longer."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two rulebooks, ready to be judged by: stations of one county share it."""
+
+    sides: Sides
+    wanted: Mapping[str, Columns]
+    kinds: Mapping[str, Kind]
+
+    @staticmethod
+    def of(before: Rulebook, after: Rulebook) -> _Pair:
+        sides = side_by_side(before, after)
+        slim = {kind.name: slim_kind(kind, sides) for kind in kinds().values()}
+        return _Pair(sides, wanted_columns(sides), slim)
+
+
+def books_in_force(database: Database) -> tuple[BookText, ...]:
+    """The texts of the rulebooks that decide now, the province's first."""
+    with database.read() as connection:
+        rows = rulebooks.all_active(connection)
+        if not rows or rows[0].area != rulebooks.PROVINCE:
+            rulebooks.active(connection)
+    return tuple(
+        BookText(
+            row.text,
+            row.version,
+            f"rulebook {row.version}",
+            "" if row.area == rulebooks.PROVINCE else row.area,
+        )
+        for row in rows
+    )
+
+
 def never() -> bool:
     """Nobody ends it early."""
     return False
@@ -62,8 +96,8 @@ def station_ids(database: Database, period: Period) -> list[str]:
 
 def backtest(
     database: Database,
-    before: Rulebook,
-    after: Rulebook,
+    before: Books,
+    after: Books,
     period: Period,
     *,
     only: Sequence[str] | None = None,
@@ -76,21 +110,23 @@ def backtest(
 
     `stop` is asked now and then; Stopped is raised when it says yes.
     """
-    sides = side_by_side(before, after)
-    wanted = wanted_columns(sides)
+    pairs: dict[tuple[str, str], _Pair] = {}
     ids = station_ids(database, period) if only is None else only
     begin_ms = period.from_ms - WARM_UP_MS
     tally = tally or Tally(period.to_ms)
     if away is None:
         away = hub_away(database, begin_ms, period.to_ms)
-    slim = {kind.name: slim_kind(kind, sides) for kind in kinds().values()}
     for done, id_ in enumerate(ids):
         progress(done, len(ids))
         with database.read() as connection:
-            here = _load(connection, id_, slim)
+            known = stations.get_station(connection, id_)
+            old, new = before.of(known.area, id_), after.of(known.area, id_)
+            key = (old.area, new.area)
+            pair = pairs.get(key) or pairs.setdefault(key, _Pair.of(old, new))
+            here = _load(connection, known, pair.kinds)
             resets = _resets(connection, id_, begin_ms, period.to_ms)
         if here.devices:
-            _replay(database, here, resets, sides, wanted, period, begin_ms, away, tally, stop)
+            _replay(database, here, resets, pair, period, begin_ms, away, tally, stop)
     progress(len(ids), len(ids))
     return tally
 
@@ -99,21 +135,20 @@ def _replay(
     database: Database,
     here: StoredStation,
     resets: list[tuple[int, DeviceId, int, str]],
-    sides: Sides,
-    wanted: Mapping[str, Columns],
+    pair: _Pair,
     period: Period,
     begin_ms: int,
     away: HubAway,
     tally: Tally,
     stop: Callable[[], bool],
 ) -> None:
-    judges = judges_of(sides, here.names)
+    judges = judges_of(pair.sides, here.names)
     replay = StationReplay(
         here, judges, away, begin_ms, period.from_ms, lambda side, one: tally.note(side, here.adcode, one)
     )
     count = 0
     next_reset_ms = resets[0][0] if resets else 2**62
-    for message in read_station(database, here.devices, wanted, begin_ms, period.to_ms):
+    for message in read_station(database, here.devices, pair.wanted, begin_ms, period.to_ms):
         while message.received_ms > next_reset_ms:
             at_ms, whose, part, code = resets.pop(0)
             replay.reset(whose, part, code, at_ms)
@@ -132,9 +167,9 @@ def _replay(
     tally.messages += count
 
 
-def _load(connection: Connection, id_: str, known_kinds: Mapping[str, Kind]) -> StoredStation:
+def _load(connection: Connection, known: Station, known_kinds: Mapping[str, Kind]) -> StoredStation:
     """The station as it is registered now. Devices of a kind that is no more are left out."""
-    known = stations.get_station(connection, id_)
+    id_ = known.id
     devices = []
     for one in registry.list_devices(connection, area=id_):
         kind = known_kinds.get(one.id.kind)

@@ -50,6 +50,11 @@ class Database:
         self._writer = writer
         self._reader = reader
 
+    @property
+    def url(self) -> str:
+        """The address with everything that opening it again needs, a password too: never to be logged."""
+        return self._reader.url.render_as_string(hide_password=False)
+
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that may write: commits at the end, rolls back on any error.

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
-from typing import Final, NamedTuple
+from typing import Final
 
 from rules.away import HubAway
-from rules.rulebook import Rulebook, load_rulebook
+from rules.books import BookText, read_books
 from rules.tally import Tally
 from storage.backtests import WARM_UP_MS, Period, backtest, station_ids
 from storage.database import Database, open_database
@@ -21,23 +21,11 @@ SHARES_PER_CORE: Final = 4
 MOST_CORES: Final = 8
 
 
-class BookText(NamedTuple):
-    """A rulebook as it is written; programs made from it cannot be handed to another process."""
-
-    text: str
-    version: int
-    name: str
-
-    def load(self) -> Rulebook:
-        """Raises BadRulebook with file, line and field of each mistake."""
-        return load_rulebook(self.text, version=self.version, name=self.name)
-
-
 def backtest_on_all_cores(
     url: str,
     database: Database,
-    before: BookText,
-    after: BookText,
+    before: Sequence[BookText],
+    after: Sequence[BookText],
     period: Period,
     *,
     cores: int | None = None,
@@ -48,7 +36,7 @@ def backtest_on_all_cores(
     away = hub_away(database, period.from_ms - WARM_UP_MS, period.to_ms)
     workers = min(cores or os.cpu_count() or 1, MOST_CORES)
     if workers < 2 or len(ids) < WORTH_IT:
-        old, new = before.load(), after.load()
+        old, new = read_books(before), read_books(after)
         return backtest(database, old, new, period, only=ids, away=away, progress=progress)
     size = max(1, -(-len(ids) // (workers * SHARES_PER_CORE)))
     shares = [ids[at : at + size] for at in range(0, len(ids), size)]
@@ -63,14 +51,14 @@ def backtest_on_all_cores(
 
 def _share(
     url: str,
-    before: BookText,
-    after: BookText,
+    before: Sequence[BookText],
+    after: Sequence[BookText],
     period: Period,
     ids: Sequence[str],
     away: HubAway,
 ) -> Tally:
     database = open_database(url, connections=1)
     try:
-        return backtest(database, before.load(), after.load(), period, only=ids, away=away)
+        return backtest(database, read_books(before), read_books(after), period, only=ids, away=away)
     finally:
         database.close()

@@ -92,6 +92,12 @@ CASES: dict[str, Case] = {
         without=200,
         body={"text": RULES.replace("10m", "20m"), "area": HERE},
     ),
+    "POST /api/v1/rules/backtest": Case(
+        "rules:read",
+        "/api/v1/rules/backtest",
+        elsewhere=422,
+        body={"text": RULES, "area": HERE, "own": True, "hours": 1},
+    ),
     "POST /api/v1/rules": Case(
         "rules:write", "/api/v1/rules", right=201, elsewhere=403, body={"text": RULES, "area": HERE}
     ),

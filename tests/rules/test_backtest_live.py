@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from domain import topics
+from rules.books import Books
 from rules.tally import Tally
 from runtime.clock import WallClock
 from storage import rulebooks
@@ -103,7 +104,7 @@ def would_raise(house: House, from_ms: int) -> tuple[Tally, set[Said]]:
                 found.add((alert.code, str(alert.device), alert.part, alert.happened_ms, ended, reason))
             super().note(side, adcode, episode)
 
-    book = short_rulebook()
+    book = Books(short_rulebook())
     period = Period(from_ms, CLOCK.now_ms())
     return backtest(house.database, book, book, period, tally=Noting(period.to_ms)), found
 

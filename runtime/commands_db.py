@@ -37,10 +37,10 @@ def upgrade() -> None:
 
     Example: ./waystation db upgrade
     """
-    from storage import migrate
+    from storage import revisions
 
     made = Installation.from_environment().upgrade()
-    say(f"The database is at revision {migrate.newest()}.")
+    say(f"The database is at revision {revisions.newest()}.")
     for line in made:
         say(line)
 

@@ -87,7 +87,7 @@ class Installation:
 
     def database(self) -> Database:
         """The database, which must exist and have the shape of this version; CannotStart when not."""
-        from storage import migrate
+        from storage import revisions
         from storage.database import open_database
 
         url = self.settings.store_url
@@ -99,16 +99,16 @@ class Installation:
         database = open_database(url)
         try:
             with database.read() as connection:
-                found = migrate.revision(connection)
+                found = revisions.revision(connection)
         except BaseException:
             database.close()
             raise
-        if found != migrate.newest():
+        if found != revisions.newest():
             database.close()
             state = (
                 "is empty"
                 if found is None
-                else f"is at revision {found}, this version needs {migrate.newest()}"
+                else f"is at revision {found}, this version needs {revisions.newest()}"
             )
             raise CannotStart(f"The database {state}; run `./waystation db upgrade`.")
         return database

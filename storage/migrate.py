@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
@@ -16,8 +14,8 @@ from domain.errors import WaystationError
 from storage import rollup_tables as _hours  # noqa: F401 - its tables belong to the metadata
 from storage import series_tables, store
 from storage.database import open_database
+from storage.revisions import MIGRATIONS, revision
 
-MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
 # Any number that nothing else in this database locks.
 _ADVISORY_LOCK: Final = 0x57A7
 _LOCK_WAIT_S: Final = 60.0
@@ -47,16 +45,6 @@ def upgrade(url: str) -> list[str]:
         return made
     finally:
         database.close()
-
-
-def revision(connection: Connection) -> str | None:
-    """The last migration that this database went through; None for an empty one."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def newest() -> str:
-    """The last migration that this code knows."""
-    return ScriptDirectory(str(MIGRATIONS)).get_current_head() or ""
 
 
 def _config(connection: Connection) -> Config:

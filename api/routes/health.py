@@ -13,7 +13,7 @@ from api.metrics import CONTENT_TYPE, Metrics
 from api.problems import Problem, declared
 from api.state import Hub
 from domain.errors import StorageUnavailable
-from storage import migrate
+from storage import revisions
 
 router = APIRouter(tags=["health"])
 
@@ -43,14 +43,14 @@ def readyz(hub: Hub) -> Readiness:
     """The database answers, and has the shape that this code expects."""
     try:
         with hub.db.read() as conn:
-            found = migrate.revision(conn)
+            found = revisions.revision(conn)
     except StorageUnavailable:
         raise Problem(503, "database_unavailable", "The database does not answer.") from None
-    if found != migrate.newest():
+    if found != revisions.newest():
         raise Problem(
             503,
             "database_shape",
-            f"The database is at {found}, this code needs {migrate.newest()}: run ./waystation db upgrade.",
+            f"The database is at {found}, this code needs {revisions.newest()}: run ./waystation db upgrade.",
         )
     if not hub.feed.fresh():
         raise Problem(503, "feed_behind", "The live feed has not read the database for a while.")

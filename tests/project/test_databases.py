@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from storage import migrate
+from storage import revisions
 from storage.database import open_database
 
 
@@ -28,7 +28,7 @@ def test_a_migrated_database_has_every_table_and_is_up_to_date(migrated_url: str
     database = open_database(migrated_url)
     try:
         with database.write() as connection:
-            assert migrate.revision(connection) == migrate.newest()
+            assert revisions.revision(connection) == revisions.newest()
             assert sa.inspect(connection).has_table("meta")
     finally:
         database.close()

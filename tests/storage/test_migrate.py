@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from typing import Literal
 
@@ -9,12 +11,14 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from devices.kind import Kind
 from devices.message import Telemetry, metric
 from devices.registry import kinds
 from domain.errors import BadSettings
-from storage import migrate
+from runtime.settings import TREE
+from storage import migrate, revisions
 from storage.database import Database, open_database
 from storage.series_tables import extend, make_tables
 from storage.store import renew, store_id
@@ -77,7 +81,7 @@ def test_on_sqlite_the_tables_are_the_same_to_the_letter(
 def test_upgrading_again_changes_nothing(db: Database, database_url: str) -> None:
     with db.read() as connection:
         store = store_id(connection)
-        assert migrate.revision(connection) == migrate.newest()
+        assert revisions.revision(connection) == revisions.newest()
     assert migrate.upgrade(database_url) == []
     with db.read() as connection:
         assert store_id(connection) == store
@@ -144,3 +148,21 @@ def test_names_that_are_taken_are_refused_when_the_kind_is_declared() -> None:
         make_tables([_kind(Taken)], sa.MetaData())
     with pytest.raises(TypeError, match="series_kettle"):
         make_tables([_kind(Before), _kind(After)], sa.MetaData())
+
+
+def test_the_newest_migration_is_the_one_that_alembic_would_run_last() -> None:
+    assert ScriptDirectory(str(revisions.MIGRATIONS)).get_current_head() == revisions.newest() != ""
+
+
+def test_an_empty_database_is_at_no_revision(database_url: str) -> None:
+    database = open_database(database_url)
+    try:
+        with database.read() as connection:
+            assert revisions.revision(connection) is None
+    finally:
+        database.close()
+
+
+def test_asking_for_the_revision_does_not_read_the_migration_tool() -> None:
+    code = "import sys, storage.revisions, api.app; sys.exit('alembic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=TREE, check=False).returncode == 0

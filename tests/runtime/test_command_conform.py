@@ -162,7 +162,7 @@ def test_the_example_is_short() -> None:
 def test_ctrl_c_shows_what_was_seen(start_kit: StartKit, first_device: StartDevice) -> None:
     kit = start_kit()
     first_device(kit.find(r"^port\s+(\d+)"), kit.find(r"^password\s+(\S+)"))
-    kit.find(r"(acknowledging everything)")
+    kit.find(r"(the line is cut)")
     kit.process.send_signal(signal.SIGINT)
     code, report = kit.end()
 

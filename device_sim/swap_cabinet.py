@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 from device_sim.battery_slot import RUNAWAY_DEAF_C, RUNAWAY_SMOKE_C, BatterySlot
 from device_sim.behaviour import Arguments, Outcome, Say, Start, Word
-from device_sim.fault_kind import Argument, FaultKind, UnknownFault
+from device_sim.cabinet_faults import FAULTS
+from device_sim.fault_kind import FaultKind, UnknownFault
 from device_sim.reporter import Reporter
-from device_sim.wrong_words import ANY_SLOT, CABINET, SLOT, fault_kinds, said
+from device_sim.wrong_words import CABINET, SLOT, said
 from devices.registry import kind_of
 from domain.facts import Value
 
@@ -25,22 +26,7 @@ SLOTS_PER_MESSAGE = 24
 class SwapCabinet:
     """Slots, one swap at a time, and the cabinet's own reports; it cuts nothing by itself."""
 
-    FAULTS: ClassVar[Mapping[str, FaultKind]] = {
-        "overheat": FaultKind(
-            "a rider leaves a hot battery, which stays hot until its charger stops",
-            {
-                "slot": ANY_SLOT,
-                "temp_c": Argument("how hot it gets; without it 62 to 68", 45, 74),
-                "rise_s": Argument("the battery that is there gets hot, within so many seconds", 1, 86_400),
-            },
-        ),
-        "runaway": FaultKind("a battery burns: smoke, then silence from its slot", {"slot": ANY_SLOT}),
-        "smoke": FaultKind("the smoke sensor answers"),
-        "slot_silent": FaultKind("one slot is left out of every report", {"slot": ANY_SLOT}),
-        "dead": FaultKind("the cabinet says nothing"),
-        **fault_kinds(CABINET),
-        **fault_kinds(SLOT, {"slot": ANY_SLOT}),
-    }
+    FAULTS: ClassVar[Mapping[str, FaultKind]] = FAULTS
 
     def begin(self, start: Start) -> None:
         """One slot is empty for the next rider, the others are somewhere in their charging."""

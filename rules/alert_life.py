@@ -17,10 +17,10 @@ from typing import Any, Final, Literal
 from devices.state import SELF, DeviceState
 from domain.facts import Value
 from domain.ids import DeviceId
-from rules.alert_text import LATE_MS, in_both
 from rules.conditions import Condition, ConditionFailed
-from rules.effects import Ask, Basis, Effect, OpenAlert, Reason, ResolveAlert
-from rules.rule import Rule
+from rules.effects import Ask, Basis, Effect, Reason, ResolveAlert
+from rules.hush import judge_hush
+from rules.opened import opened
 from rules.sight import BoundRule, Plan
 
 RETRY_MS = 30_000
@@ -33,7 +33,6 @@ FIRING: Final = "firing"
 CLEARING: Final = "clearing"
 UNSURE: Final = "unsure"
 WAITING: Final = "waiting"
-ARMED: Final = "armed"
 OPEN: Final = (FIRING, CLEARING)
 
 Entry = dict[str, Any]
@@ -94,10 +93,10 @@ class Moment:
         if entry is not None and entry["s"] in OPEN:
             self._judge_open(bound, part, entry)
         elif bound.rule.silent_ms is not None and bound.rule.when is not None:
-            self._judge_hush(bound, part, entry, at_deadline, floor_ms)
+            judge_hush(self, bound, part, entry, at_deadline, floor_ms)
         elif bound.rule.when is not None:
             if at_deadline and not caught_up and entry is not None and not bound.rule.safety:
-                self._put(part, bound, {**entry, "due": self.now_ms + CATCH_UP_MS})
+                self.put(part, bound, {**entry, "due": self.now_ms + CATCH_UP_MS})
             else:
                 self._judge_quiet(bound, part, entry, changed, late, at_deadline)
 
@@ -120,9 +119,9 @@ class Moment:
             if entry is not None and since_ms is not None:
                 due_ms = since_ms + rule.for_ms
                 due_ms = due_ms if due_ms > now_ms else now_ms + RETRY_MS
-                self._put(part, bound, {**entry, "r": 1, "due": due_ms})
+                self.put(part, bound, {**entry, "r": 1, "due": due_ms})
             elif sight.stale:
-                self._put(part, bound, {"s": UNSURE, "r": 1})
+                self.put(part, bound, {"s": UNSURE, "r": 1})
         elif not verdict:
             if entry is not None:
                 del self.state.watch[f"{part}/{rule.code}"]
@@ -133,34 +132,12 @@ class Moment:
             begun_ms = min(sight.at_ms, now_ms) if since_ms is None else since_ms
             held_ms = (now_ms if at_deadline else sight.at_ms) - begun_ms
             if rule.for_ms and (since_ms is None or held_ms < rule.for_ms):
-                self._put(part, bound, {"s": PENDING, "since": begun_ms, "due": begun_ms + rule.for_ms})
+                self.put(part, bound, {"s": PENDING, "since": begun_ms, "due": begun_ms + rule.for_ms})
             elif by := [code for code in rule.inhibited_by if code in self.open_codes]:
-                self._put(part, bound, {"s": PENDING, "since": begun_ms, "due": now_ms + RETRY_MS, "by": by})
+                self.put(part, bound, {"s": PENDING, "since": begun_ms, "due": now_ms + RETRY_MS, "by": by})
             else:
                 held_by = tuple(entry.get("by", ())) if entry is not None else ()
                 self.fire(bound, part, begun_ms, sight.facts, act=True, on=True, held_by=held_by)
-
-    def _judge_hush(
-        self, bound: BoundRule, part: int, entry: Entry | None, at_deadline: bool, floor_ms: int
-    ) -> None:
-        """A silence after bad news: what was last said counts, however old, until better is said."""
-        rule, now_ms = bound.rule, self.now_ms
-        assert rule.when is not None
-        assert rule.silent_ms is not None
-        last = bound.newer(self.state, part, -1, now_ms)
-        if self.office.holds(rule.code, rule.when, last.facts) is not True:
-            self.state.watch.pop(f"{part}/{rule.code}", None)
-            return
-        # The part was last heard before the device by as much as its facts are older than the newest.
-        newest_ms = max(mark.at_ms for one in self.state.parts.values() for mark in one.marks.values())
-        seen_ms = now_ms if self.state.seen_ms is None else self.state.seen_ms
-        heard_ms = min(now_ms, seen_ms - max(0, newest_ms - last.at_ms))
-        quiet_ms = now_ms - max(heard_ms, floor_ms)
-        if quiet_ms < rule.silent_ms:
-            due_ms = max(heard_ms, floor_ms) + rule.silent_ms
-            self._put(part, bound, {"s": ARMED, "due": due_ms})
-        elif entry is not None and at_deadline:
-            self.fire(bound, part, heard_ms, last.facts, act=True, on=True, cause="silent")
 
     def _judge_open(self, bound: BoundRule, part: int, entry: Entry) -> None:
         rule, now_ms = bound.rule, self.now_ms
@@ -168,7 +145,7 @@ class Moment:
             sight = bound.look(self.state, part, now_ms)
             on = self.office.holds(rule.code, rule.when, sight.facts)
             if on is not None and on != entry["on"]:
-                entry = self._put(part, bound, {**entry, "on": on})
+                entry = self.put(part, bound, {**entry, "on": on})
                 if on:
                     entry = self.again(bound, part, entry, sight.facts)
         if rule.latch or rule.silent_ms is not None:
@@ -178,16 +155,16 @@ class Moment:
         over = self._is_over(bound, sight.facts)
         if over is None:
             retry = {"due": now_ms + RETRY_MS} if entry["s"] == CLEARING else {}
-            self._put(part, bound, {**entry, "r": 1, **retry})
+            self.put(part, bound, {**entry, "r": 1, **retry})
         elif not over:
             if entry["s"] == CLEARING:
                 self.again(bound, part, entry, sight.facts)
             elif "r" in entry:
-                self._put(part, bound, _without(entry, "r"))
+                self.put(part, bound, _without(entry, "r"))
         elif rule.clear_for_ms and entry["s"] == FIRING:
             over_ms = min(sight.at_ms, now_ms)
             due_ms = over_ms + rule.clear_for_ms
-            self._put(part, bound, {**entry, "s": CLEARING, "over": over_ms, "due": due_ms})
+            self.put(part, bound, {**entry, "s": CLEARING, "over": over_ms, "due": due_ms})
         elif not rule.clear_for_ms or now_ms - entry["over"] >= rule.clear_for_ms:
             self.resolve(part, rule.code, "cleared")
 
@@ -212,7 +189,7 @@ class Moment:
         if inhibited or reference - quiet_since < rule.silent_ms:
             if self.now_ms - quiet_since >= rule.silent_ms:
                 waiting: Entry = {"s": WAITING, "seen": seen_ms, "due": self.now_ms + RETRY_MS}
-                self._put(SELF, bound, {**waiting, "by": inhibited} if inhibited else waiting)
+                self.put(SELF, bound, {**waiting, "by": inhibited} if inhibited else waiting)
             return
         facts: dict[str, Value] = {"min": (self.now_ms - seen_ms) // 60_000}
         held_by = tuple(entry.get("by", ())) if entry is not None else ()
@@ -253,9 +230,9 @@ class Moment:
             entry["seen"] = seen_ms
         elif not on:
             entry["r"] = 1
-        self._put(part, bound, entry)
+        self.put(part, bound, entry)
         basis = Basis(cause, pending_ms, bound.marks(self.state, part, facts), held_by)
-        self.effects.append(self._alert(bound, part, happened_ms, facts, act=act, basis=basis))
+        self.effects.append(opened(self, bound, part, happened_ms, facts, act=act, basis=basis))
         if act:
             self._ask(bound, part)
 
@@ -263,17 +240,18 @@ class Moment:
         """It is true again while its alert is open: a flap, or what a late event could not ask for."""
         if entry["s"] == CLEARING or not entry["acted"]:
             basis = Basis(marks=bound.marks(self.state, part, facts))
-            self.effects.append(self._alert(bound, part, entry["since"], facts, act=True, basis=basis))
+            self.effects.append(opened(self, bound, part, entry["since"], facts, act=True, basis=basis))
         self._ask(bound, part)
         kept = _without(entry, "due", "over", "r")
-        return self._put(part, bound, {**kept, "s": FIRING, "on": True, "acted": True})
+        return self.put(part, bound, {**kept, "s": FIRING, "on": True, "acted": True})
 
     def resolve(self, part: int, code: str, reason: Reason) -> None:
         """End the alert."""
         del self.state.watch[f"{part}/{code}"]
         self.effects.append(ResolveAlert(self.device, part, code, self.now_ms, reason))
 
-    def _put(self, part: int, bound: BoundRule, entry: Entry) -> Entry:
+    def put(self, part: int, bound: BoundRule, entry: Entry) -> Entry:
+        """Note what is under way for a rule."""
         self.state.watch[f"{part}/{bound.rule.code}"] = entry
         return entry
 
@@ -285,50 +263,6 @@ class Moment:
             judged = part if action.part_arg is not None else SELF
             who = action.role or self.device
             self.effects.append(Ask(who, judged, action.command, bound.rule.code, args))
-
-    def _is_late(self, rule: Rule, happened_ms: int) -> bool:
-        """Waiting for silence, or for as long as `for` says, is not learning late."""
-        waited_ms = self.now_ms - happened_ms - rule.for_ms
-        return rule.silent_ms is None and waited_ms >= LATE_MS
-
-    def _alert(
-        self,
-        bound: BoundRule,
-        part: int,
-        happened_ms: int,
-        facts: Mapping[str, Value],
-        *,
-        act: bool,
-        basis: Basis,
-    ) -> OpenAlert:
-        rule, plan = bound.rule, self.plan
-        number = f" {self.device.n}" if self.device.n else ""
-        gone_s = max(0, self.now_ms - happened_ms) // 1000
-        zh, en = in_both(
-            rule.text_zh,
-            rule.text_en,
-            {"min": gone_s // 60, "sec": gone_s, **facts, plan.part_name: part},
-            stations=self.office.station_names(self.device.station),
-            devices=(f"{plan.title_zh}{number}", f"{plan.title_en}{number}"),
-            happened_ms=happened_ms,
-            learned_ms=self.now_ms if self._is_late(rule, happened_ms) else happened_ms,
-        )
-        return OpenAlert(
-            device=self.device,
-            part=part,
-            code=rule.code,
-            severity=rule.severity,
-            safety=rule.safety,
-            latch=rule.latch,
-            refuse_entry=rule.refuse_entry and act,
-            happened_ms=happened_ms,
-            learned_ms=self.now_ms,
-            values=dict(facts),
-            rulebook_version=rule.version or self.office.version,
-            text_zh=zh,
-            text_en=en,
-            basis=basis,
-        )
 
 
 def _without(entry: Entry, *names: str) -> Entry:

@@ -57,6 +57,7 @@ fast: $(DEVELOPERS)
 bench: $(DEVELOPERS)
 	@$(PY) -m bench.ingest
 	@$(PY) -m bench.unlock
+	@$(PY) -m bench.backtest
 
 chaos: $(DEVELOPERS)
 	@WAYSTATION_TEST_KILLS=$(KILLS) exec $(PY) -m pytest -m chaos -s --timeout=0

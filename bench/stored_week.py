@@ -23,15 +23,23 @@ BOOT: Final = "bench"
 _RESTS: Final[Mapping[str, tuple[float, float, float]]] = {
     "temp_c": (29.0, 9.0, 0.1), "hot_c": (93.0, 2.0, 0.1), "charger_temp_c": (38.0, 6.0, 0.1),
     "cabinet_temp_c": (33.0, 4.0, 0.1), "terminal_c": (34.0, 5.0, 0.1), "humidity_pct": (60.0, 15.0, 1.0),
-    "battery_pct": (80.0, 5.0, 1.0), "soc_pct": (70.0, 30.0, 1.0), "soh_pct": (93.0, 1.0, 1.0),
+    "battery_pct": (80.0, 5.0, 1.0), "soc_pct": (98.0, 1.0, 1.0), "soh_pct": (93.0, 1.0, 1.0),
     "pack_v": (51.0, 3.0, 0.1), "pack_a": (6.0, 4.0, 1.0), "power_w": (600.0, 200.0, 10.0),
     "voltage_v": (225.0, 4.0, 1.0), "ac_setpoint_c": (26.0, 0.0, 1.0), "residual_ma": (4.0, 1.0, 1.0),
     "cell_delta_mv": (20.0, 8.0, 1.0), "rated_a": (16.0, 0.0, 1.0), "current_a": (3.0, 1.0, 0.1),
-    "filter_pct": (60.0, 5.0, 1.0), "tds_ppm": (40.0, 5.0, 1.0), "tank_pct": (70.0, 10.0, 1.0),
+    "tank_level_pct": (70.0, 15.0, 1.0), "inlet_pressure_kpa": (250.0, 30.0, 5.0),
+    "inlet_temp_c": (18.0, 2.0, 0.1), "hot_temp_c": (93.0, 2.0, 0.1), "cold_temp_c": (12.0, 1.0, 0.1),
+    "flow_lpm": (0.0, 0.0, 0.1), "out_lpm": (0.0, 0.0, 0.1), "tds_in": (180.0, 10.0, 5.0),
+    "tds_out": (15.0, 3.0, 1.0), "sanitised_days": (20.0, 0.0, 1.0), "litres_total": (9000.0, 0.0, 1.0),
+    "litres_used": (2000.0, 500.0, 1.0), "hours_total": (8000.0, 0.0, 1.0), "hours_used": (900.0, 0.0, 1.0),
+    "total_litres": (5000.0, 0.0, 1.0), "dispensed_litres": (3000.0, 0.0, 1.0), "uv_hours": (500.0, 0.0, 1.0),
 }  # fmt: skip
-_TRUE: Final = frozenset({"mains_ok", "enabled", "charging_enabled", "charger_on", "on", "lights"})
+_TRUE: Final = frozenset({
+    "mains_ok", "enabled", "charging_enabled", "charger_on", "on", "lights", "float_ok", "heater_on",
+    "uv_on", "serving",
+})  # fmt: skip
 _WORDS: Final[Mapping[str, str]] = {
-    "bolt": "locked", "leaf": "closed", "status": "idle", "state": "charging", "mode": "normal",
+    "bolt": "locked", "leaf": "closed", "status": "idle", "state": "full", "mode": "normal",
     "door": "closed", "service_door": "closed", "ac_mode": "cool",
 }  # fmt: skip
 _WANDERS: Final = 0.1
@@ -60,7 +68,7 @@ class _Unit:
         """The whole report; the same object while nothing has moved."""
         made: dict[str, Value] | None = None
         for sensor in self.sensors:
-            value = _next(sensor, rng)
+            value = _next(sensor, made or self.said, rng)
             if self.said.get(sensor.metric.name, self) != value:
                 made = made or dict(self.said)
                 made[sensor.metric.name] = value
@@ -169,7 +177,7 @@ def _first(metric: Metric, rng: random.Random) -> Value:
     return round(round((rest + rng.uniform(-far, far)) / step) * step, 1)
 
 
-def _next(sensor: _Sensor, rng: random.Random) -> Value:
+def _next(sensor: _Sensor, said: Mapping[str, Value], rng: random.Random) -> Value:
     if sensor.left:
         sensor.left -= 1
         return sensor.fault
@@ -181,8 +189,8 @@ def _next(sensor: _Sensor, rng: random.Random) -> Value:
         if rng.random() < 0.05:
             sensor.value = max(0, min(9, int(sensor.value or 0) + rng.choice((-1, 1))))
     elif metric.name == "presence":
-        if rng.random() < 0.03:
-            sensor.value = not sensor.value
+        # Whoever sits still is not seen for a moment; the count stands first in a report.
+        sensor.value = bool(said.get("count_raw")) and rng.random() > 0.02
     elif metric.type == "float" and metric.name in _RESTS and rng.random() < _WANDERS:
         rest, far, step = _RESTS[metric.name]
         if far:

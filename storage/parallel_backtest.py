@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -57,6 +58,8 @@ def _share(
     ids: Sequence[str],
     away: HubAway,
 ) -> Tally:
+    # Millions of short-lived rows and hardly a circle among them: looking for circles often is waste.
+    gc.set_threshold(200_000, 50, 50)
     database = open_database(url, connections=1)
     try:
         return backtest(database, read_books(before), read_books(after), period, only=ids, away=away)

@@ -69,7 +69,13 @@ def test_a_claim_that_is_too_old_satisfies_nobody(world: World) -> None:
 
 @pytest.mark.parametrize(
     "level, hot, some",
-    [("hot", True, True), ("ok", False, True), ("low", False, True), ("empty", False, False), ("off", False, False)],
+    [
+        ("hot", True, True),
+        ("ok", False, True),
+        ("low", False, True),
+        ("empty", False, False),
+        ("off", False, False),
+    ],
 )
 def test_who_wants_water_finds_only_where_some_is(world: World, level: str, hot: bool, some: bool) -> None:
     world.facts(water=level)

@@ -229,7 +229,8 @@ def test_water_is_told_with_its_age_and_its_end() -> None:
 def test_water_of_which_nothing_was_heard_for_long_is_unknown_and_not_off() -> None:
     now = availability(INFO, water_view("hot", heard_ms=NOON - 6 * MINUTE), NOON, TIMETABLES)
     assert now.water == Water("unknown", NOON - 6 * MINUTE, None)
-    assert availability(INFO, water_view(None), NOON, TIMETABLES).water == Water("unknown", NOON - MINUTE, None)
+    now = availability(INFO, water_view(None), NOON, TIMETABLES)
+    assert now.water == Water("unknown", NOON - MINUTE, None)
 
 
 def test_of_two_dispensers_the_better_one_is_told() -> None:

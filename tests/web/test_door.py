@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -218,7 +219,8 @@ def test_facts_age_into_unknown(hub: StandIn, open_page: OpenPage) -> None:
     expect(page.locator("#state")).to_contain_text("现在开放")
     page.context.set_offline(True)
     page.clock.fast_forward(20_000)
-    expect(page.locator("#facts .age")).to_have_text("32 秒前")
+    # The clock goes on by itself, and a busy machine takes its seconds.
+    expect(page.locator("#facts .age")).to_have_text(re.compile("^3[2-9] 秒前$"))
     page.clock.fast_forward(120_000)
     expect(page.locator("#facts")).to_contain_text("空位未知")
     expect(page.locator("#facts .age")).to_have_text("2 分钟没消息")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -23,6 +26,7 @@ from device_sim.station_plan import StationPlan
 from runtime.clock import WallClock
 from tests.conform.bench import KEY, STRANGE_KEY
 from tests.device_sim.stand_in import plan
+from tests.transport.test_tls import self_signed
 from tests.waiting import eventually
 from transport.loop import MqttLoop
 
@@ -38,10 +42,10 @@ PASSWORD = "right"
 class Examined:
     """A sitting at a door, in a thread of its own."""
 
-    def __init__(self, seconds: float, **more: Any) -> None:
+    def __init__(self, seconds: float, tls: ssl.SSLContext | None = None, **more: Any) -> None:
         clock = WallClock()
         self.said: list[str] = []
-        self.door = Door("127.0.0.1", 0, f"{BRANCH}/down/", lambda password: password == PASSWORD, clock)
+        self.door = Door("127.0.0.1", 0, f"{BRANCH}/down/", lambda password: password == PASSWORD, clock, tls)
         self.sitting = Sitting(
             Sitter(
                 adcode="331002",
@@ -154,6 +158,33 @@ def test_nobody_gets_in_with_another_password_and_no_filter_of_others_is_granted
 
     assert granted == [True, False]
     assert any("password" in line for line in seen.said)
+
+
+def test_a_board_that_speaks_tls_is_heard_and_one_that_does_not_is_told_of(
+    examine: Examine, tmp_path: Path
+) -> None:
+    certificate, key = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    seen = examine(3.0, tls=context)
+    with socket.create_connection(("127.0.0.1", seen.door.port), 5) as plain:
+        plain.sendall(b"\x10\x10 not a handshake")
+        with contextlib.suppress(ConnectionResetError):
+            plain.recv(64)
+    client = board()
+    client.tls_set(str(certificate))
+    client.connect("127.0.0.1", seen.door.port)
+    client.loop_start()
+    try:
+        body = json.dumps({"v": 1, "ts": None, "boot": "b1", "seq": 1, "presence": True})
+        client.publish(TELEMETRY, body, qos=1).wait_for_publish(5)
+        outcomes = seen.end()
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+    assert outcomes["envelope.shape"] == "kept"
+    assert any("TLS" in line for line in seen.said)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ class Vocabulary:
         if program.return_type() != cel.Type.BOOL:
             kind = program.return_type().name().lower()
             raise BadCondition(f"gives a value of type {kind}; a condition is true or false")
-        tokens = _tokens(text)
+        tokens = tokens_of(text)
         self._check_words(tokens, text)
         names = (self._variable(token.text) for token in tokens if token.sort == "name")
         reads = tuple(dict.fromkeys(name for name in names if name is not None))
@@ -151,7 +151,8 @@ def _compared_with(tokens: list[Token], at: int) -> list[Token]:
     return [token for token in texts if token.sort == "text"]
 
 
-def _tokens(text: str) -> list[Token]:
+def tokens_of(text: str) -> list[Token]:
+    """The words of an expression, without the space between them."""
     found = []
     for match in _TOKEN.finditer(text):
         sort = match.lastgroup or "sign"
@@ -182,7 +183,7 @@ def _with_double(text: str, line: int, column: int, said: str) -> str | None:
     else:
         return None
     offset = sum(len(one) + 1 for one in text.split("\n")[:line]) + column - 1
-    tokens = _tokens(text)
+    tokens = tokens_of(text)
     at = next((i for i, token in enumerate(tokens) if token.at >= offset), None)
     if at is None:
         return None

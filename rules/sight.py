@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from devices.kind import Kind
 from devices.state import SELF, DeviceState
 from domain.facts import Mark, Value
+from rules.guards import Guards, cannot_hold, guards_of
 from rules.rule import CLOCK_FAULT, STATION, Rule
 
 if TYPE_CHECKING:
@@ -38,6 +39,13 @@ class BoundRule:
 
     rule: Rule
     looks: tuple[_Look, ...]
+    guards: Guards = ()
+
+    def is_well(self, state: DeviceState, part: int) -> bool:
+        """True when a few comparisons show that `when` is not true, whatever the rest says."""
+        own = state.parts[SELF].values
+        inner = state.parts.get(part) if part else None
+        return cannot_hold(self.guards, own if inner is None else inner.values, own)
 
     def look(
         self,
@@ -151,7 +159,8 @@ def plan_for(kind: str, rulebook: Rulebook) -> Plan | None:
         plan.part_name = known.parts.name if known.parts is not None else plan.part_name
         plan.variables = frozenset(known.variables(True))
     for rule in rules:
-        bound = BoundRule(rule, tuple(_find(name, rule, known) for name in sorted(rule.reads)))
+        looks = tuple(_find(name, rule, known) for name in sorted(rule.reads))
+        bound = BoundRule(rule, looks, guards_of(rule.when.source) if rule.when is not None else ())
         plan.by_code[rule.code] = bound
         for look in bound.looks:
             if not rule.in_part:

@@ -82,7 +82,10 @@ class Watcher:
                 known = plan.by_code.get(code)
                 if known is not None and not known.rule.is_silence:
                     hits[inner, code] = known
-        for (inner, _), bound in hits.items():
+        watch = state.watch
+        for (inner, code), bound in hits.items():
+            if bound.is_well(state, inner) and f"{inner}/{code}" not in watch:
+                continue
             moment.judge(bound, inner, changed=changed)
         return moment.effects
 

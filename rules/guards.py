@@ -1,0 +1,130 @@
+"""A quick look at a condition: plain comparisons in it that are false show that it cannot be true.
+
+Most reports are about things that are well. What can be seen with a few comparisons needs no evaluation.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from domain.facts import Value
+from rules.conditions import Token, tokens_of
+
+_OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_OPENS, _CLOSES = frozenset("([{"), frozenset(")]}")
+MAX_GROUPS: Final = 12
+
+
+class Guard(NamedTuple):
+    """`name` compared with a constant."""
+
+    name: str
+    holds: Callable[[Any, Any], bool]
+    constant: Value
+
+
+Guards = tuple[tuple[Guard, ...], ...]
+"""The condition is true only if in one of the groups no guard is false."""
+
+
+def guards_of(source: str) -> Guards:
+    """The guards of a condition; empty when nothing can be told quickly."""
+    tokens = tokens_of(source)
+    if any(token.text == "?" for token in tokens):
+        return ()
+    groups = []
+    for alternative in _alternatives(tokens):
+        group = tuple(guard for part in _parts(alternative) if (guard := _guard(part)) is not None)
+        if not group:
+            return ()
+        groups.append(group)
+    return tuple(groups) if len(groups) <= MAX_GROUPS else ()
+
+
+def cannot_hold(guards: Guards, values: Mapping[str, Value], own: Mapping[str, Value]) -> bool:
+    """True when the condition is surely not true. `own` are the facts of the device around a part."""
+    for group in guards:
+        for name, holds, constant in group:
+            value = values.get(name)
+            if value is None:
+                value = own.get(name)
+            if value is not None and not holds(value, constant):
+                break
+        else:
+            return False
+    return bool(guards)
+
+
+def _alternatives(tokens: list[Token]) -> list[list[Token]]:
+    split = _split(_bare(tokens), "||")
+    return split if len(split) == 1 else [inner for part in split for inner in _alternatives(part)]
+
+
+def _parts(tokens: list[Token]) -> list[list[Token]]:
+    split = _split(_bare(tokens), "&&")
+    return split if len(split) == 1 else [inner for part in split for inner in _parts(part)]
+
+
+def _guard(tokens: list[Token]) -> Guard | None:
+    tokens = _bare(tokens)
+    if len(tokens) == 1 and tokens[0].sort == "name":
+        return Guard(tokens[0].text, operator.is_, True)
+    if len(tokens) not in (3, 4) or tokens[0].sort != "name" or tokens[1].text not in _OPERATORS:
+        return None
+    negative = len(tokens) == 4
+    if negative and tokens[2].text != "-":
+        return None
+    constant = _constant(tokens[-1])
+    if constant is None or (negative and (isinstance(constant, (bool, str)))):
+        return None
+    if negative and isinstance(constant, (int, float)):
+        constant = -constant
+    return Guard(tokens[0].text, _OPERATORS[tokens[1].text], constant)
+
+
+def _constant(token: Token) -> Value:
+    if token.text in ("true", "false"):
+        return token.text == "true"
+    if token.sort == "int":
+        return int(token.text) if token.text.isdecimal() else None
+    if token.sort == "float":
+        return float(token.text)
+    plain = token.sort == "text" and token.text[0] in "\"'" and "\\" not in token.text
+    return token.text[1:-1] if plain and not token.text.startswith(('"""', "'''")) else None
+
+
+def _bare(tokens: list[Token]) -> list[Token]:
+    """Without the parentheses that are round all of it."""
+    while len(tokens) > 1 and tokens[0].text == "(" and _closing(tokens) == len(tokens) - 1:
+        tokens = tokens[1:-1]
+    return tokens
+
+
+def _closing(tokens: list[Token]) -> int:
+    depth = 0
+    for at, token in enumerate(tokens):
+        depth += (token.text in _OPENS) - (token.text in _CLOSES)
+        if depth == 0:
+            return at
+    return -1
+
+
+def _split(tokens: list[Token], by: str) -> list[list[Token]]:
+    parts: list[list[Token]] = [[]]
+    depth = 0
+    for token in tokens:
+        depth += (token.text in _OPENS) - (token.text in _CLOSES)
+        if depth == 0 and token.text == by:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts

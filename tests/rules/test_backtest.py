@@ -14,7 +14,7 @@ from domain.ids import DeviceId, edge_box
 from rules.away import HubAway
 from rules.backtest import StationReplay, StoredDevice, StoredMessage, StoredStation, judges_of
 from rules.side_by_side import side_by_side
-from rules.tally import Tally
+from rules.tally import BOOKS, Tally
 from tests.rules.hub import CABINET, MINUTE, SECOND, T0, Hub, Message, shipped
 from tests.rules.short_rules import BOOK, short_rulebook
 
@@ -176,15 +176,26 @@ def test_what_is_judged_once_counts_as_if_it_were_judged_twice(changed: str) -> 
     end_ms = T0 + 100 * SECOND
 
     split, _ = replayed(messages, end_ms, new=new)
-    alone = {
-        book: replayed(messages, end_ms, old=text, new=text)[0]
-        for book, text in (("before", BOOK), ("after", new))
-    }
+    for book, text in zip(BOOKS, (BOOK, new), strict=True):
+        alone, _ = replayed(messages, end_ms, old=text, new=text)
+        for code in ("hot", "runaway", "counter_quiet", "box_quiet", "crowd"):
+            found, expected = split.rules.get((book, code)), alone.rules.get((book, code))
+            assert (found is None) == (expected is None)
+            if found is not None and expected is not None:
+                assert (found.alerts, found.open_ms) == (expected.alerts, expected.open_ms)
 
-    for book, tally in alone.items():
-        for code in ("hot", "runaway", "counter_quiet", "box_quiet"):
-            found = split.rules.get((book, code))  # type: ignore[call-overload]
-            expected = tally.rules.get((book, code))  # type: ignore[call-overload]
-            assert (found and found.alerts, found and found.open_ms) == (
-                expected and expected.alerts, expected and expected.open_ms,
-            )  # fmt: skip
+
+def test_what_was_said_again_and_again_is_as_young_as_its_last_saying() -> None:
+    book = BOOK.replace("temp_c >= 60 && smoke", "temp_c >= 40 && smoke").replace("silent: ", "silent: 1")
+    own: dict[str, Value] = {"smoke": False}
+    slot: dict[str, Value] = {"temp_c": 45.0}
+    messages = []
+    for n in range(12):
+        at_ms = T0 + n * MINUTE
+        messages.append(StoredMessage(at_ms, n, CABINET, BOX, "a", at_ms, at_ms, own, {1: slot}))
+    smoke_ms = T0 + 725 * SECOND
+    messages.append(StoredMessage(smoke_ms, 99, CABINET, BOX, "a", smoke_ms, smoke_ms, {"smoke": True}, {}))
+
+    _, noted = replayed(messages, smoke_ms + SECOND, old=book, new=book)
+
+    assert "runaway" in codes(noted)

@@ -2,7 +2,7 @@
 # Works with a Python from 3.11 to 3.14 that has venv, and nothing else; `make PYTHON=/path/to/python` chooses one.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test again check lint types layers fast bench chaos lock clean .venv
+.PHONY: help run test again check lint types layers fast bench report chaos lock clean .venv
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -27,6 +27,7 @@ help:
 	@echo 'make check            lint, types, layers and the fast tests: before every commit'
 	@echo 'make again            only the tests that failed last, one after the other'
 	@echo 'make bench            measure, beside what it is compared with'
+	@echo 'make report           live through a simulated hot week of 1,800 stations: injected, raised, false'
 	@echo 'make chaos KILLS=200  kill processes while messages flow, and count what is lost'
 	@echo 'make lock             resolve dependencies again and write the four lock files'
 	@echo 'make clean            remove the environment and caches; ./var stays'
@@ -58,6 +59,11 @@ bench: $(DEVELOPERS)
 	@$(PY) -m bench.ingest
 	@$(PY) -m bench.unlock
 	@$(PY) -m bench.backtest
+
+# `make report SCENARIO=recalled_batch OPTIONS="--stations 60 --days 1"` is smaller.
+SCENARIO ?= hot_week
+report: $(RUNNABLE)
+	@exec ./waystation sim run-scenario $(SCENARIO) --in-process $(OPTIONS)
 
 chaos: $(DEVELOPERS)
 	@WAYSTATION_TEST_KILLS=$(KILLS) exec $(PY) -m pytest -m chaos -s --timeout=0

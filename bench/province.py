@@ -25,7 +25,7 @@ from runtime.broker import Broker
 from runtime.clock import WallClock
 from runtime.descriptors import make_room
 from runtime.first_rulebook import SHIPPED
-from runtime.first_stations import fill
+from runtime.first_stations import fill, planned
 from runtime.settings import Settings
 from storage import rulebooks, shards, tables
 from storage.migrate import upgrade
@@ -85,8 +85,12 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
     fill(hall.database, settings, WallClock().now_ms())
     add_probe_doors(hall.database, doors)
     devices = _count(hall, tables.device) - len(doors)
-    print(f"{options.stations} stations, {devices} devices, {os.cpu_count()} cores", flush=True)
-    make_room(options.stations)  # the broker inherits it
+    speaking = sum(1 for plan in planned(settings) if plan.devices)
+    print(
+        f"{options.stations:,} stations, {speaking:,} of them with {devices:,} devices, {os.cpu_count()} cores",
+        flush=True,
+    )
+    make_room(speaking)  # the broker inherits it
     broker = Broker(var, mqtt_port, nats_port, secrets=hall.secrets)
     broker.start()
     probe = Probe(mqtt_port, publisher_password(hall.secrets), hall.database, doors)
@@ -94,14 +98,14 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
         with _process("gateway", environ) as gateway:
             _until_caught_up(hall, 60)
             with _process("sim", environ):
-                connected_s = _until_connected(var, options.stations)
+                connected_s = _until_connected(var, speaking)
                 print(f"all connected after {connected_s:.0f} s", flush=True)
                 _until_drained(var, options.rate * 2, 120)
                 probe.start()
                 steady = _steady(gateway.pid, var, seconds)
                 quiet_ms = list(probe.delays_ms)
                 alerts_before = _count(hall, tables.alert)
-                back = _come_back(hall, broker, var, options)
+                back = _come_back(hall, broker, var, options, speaking)
                 probe.stop()
                 alerts_after = _count(hall, tables.alert) - (len(probe.delays_ms) - len(quiet_ms))
                 final = _totals(var)
@@ -131,7 +135,9 @@ def _steady(pid: int, var: Path, seconds: float) -> list[Sample]:
     return samples
 
 
-def _come_back(hall: Hall, broker: Broker, var: Path, options: argparse.Namespace) -> dict[str, float]:
+def _come_back(
+    hall: Hall, broker: Broker, var: Path, options: argparse.Namespace, stations: int
+) -> dict[str, float]:
     """Kill the broker, bring it back, and wait until every station is there and nothing waits any more."""
     assert broker.pid is not None
     os.kill(broker.pid, signal.SIGKILL)
@@ -142,14 +148,10 @@ def _come_back(hall: Hall, broker: Broker, var: Path, options: argparse.Namespac
     figures = {"backlog": float(backlog), "connected_s": float("nan"), "live_s": float("nan")}
     while time.perf_counter() - began_s < START_WITHIN_S:
         totals, gone_s = _totals(var), time.perf_counter() - began_s
-        if figures["connected_s"] != figures["connected_s"] and totals["connected"] >= options.stations:
+        if figures["connected_s"] != figures["connected_s"] and totals["connected"] >= stations:
             figures["connected_s"] = round(gone_s, 1)
         # As many as are under way anyway do not count as a backlog.
-        if (
-            totals["connected"] >= options.stations
-            and totals["held"] <= 2 * options.rate
-            and _caught_up(hall)
-        ):
+        if totals["connected"] >= stations and totals["held"] <= 2 * options.rate and _caught_up(hall):
             figures["live_s"] = round(gone_s, 1)
             break
         time.sleep(0.5)
@@ -292,7 +294,11 @@ def _rank(values: list[float], share: float) -> float:
 @contextmanager
 def _process(name: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "runtime", name], env=environ, start_new_session=True, stdin=subprocess.DEVNULL
+        # Whatever happens to this bench, its processes end with it: they read the other end of a pipe.
+        [sys.executable, "-m", "runtime", name, "--watched"],
+        env=environ,
+        start_new_session=True,
+        stdin=subprocess.PIPE,
     )
     try:
         yield process

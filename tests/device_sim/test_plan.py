@@ -68,6 +68,31 @@ def test_a_province_of_12_000_has_the_visits_of_the_real_one() -> None:
     assert 0.13 <= shares["smart24h"] / 12_000 <= 0.17
 
 
+def test_a_province_of_12_000_has_each_county_and_each_class_exactly() -> None:
+    plans = plan_stations(ROWS, 12_000)
+    counties = Counter(plan.adcode for plan in plans)
+    assert counties == {row["code"]: int(row["stations_of_12000"]) for row in ROWS}
+    assert len(counties) == 90
+    assert Counter(plan.grade for plan in plans) == {"basic": 9_000, "benchmark": 1_200, "smart24h": 1_800}
+    hours = {plan.grade: plan.hours for plan in plans[40:]}
+    assert hours == {"basic": "08:30-17:30", "benchmark": "07:00-22:00", "smart24h": "24/7"}
+    cabinets = sum(any(d.kind == "swap_cabinet" for d in plan.devices) for plan in plans[40:])
+    assert 0.15 <= cabinets / 1_800 <= 0.25
+
+
+def test_basic_stations_may_have_opening_hours_only() -> None:
+    plans = plan_stations(ROWS, 1_000, equipment="by_class")
+    assert not any(plan.devices for plan in plans if plan.grade == "basic")
+    assert all(plan.devices for plan in plans if plan.grade != "basic")
+
+
+def test_few_stations_are_crowded_and_most_are_quiet() -> None:
+    smart = sorted(plan.visits_per_day for plan in plan_stations(ROWS, 12_000) if plan.grade == "smart24h")
+    assert smart[0] >= 1
+    assert smart[len(smart) // 2] < 16
+    assert 200 <= smart[-1] <= 500
+
+
 def test_a_county_that_is_not_in_the_table_is_named() -> None:
     with pytest.raises(ValueError, match="331002"):
         plan_stations([], 1)

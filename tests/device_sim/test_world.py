@@ -26,6 +26,14 @@ def test_each_curve_has_24_hours_and_sums_to_about_a_thousand(curve: tuple[int, 
     assert 950 <= sum(curve) <= 1_060
 
 
+@pytest.mark.parametrize("name,peak", [("rider", 14), ("sanitation", 5), ("driver", 12), ("day_worker", 12)])
+def test_each_occupation_comes_at_its_own_hour(name: str, peak: int) -> None:
+    curve = CURVES[name]
+    # Sanitation has two peaks, before dawn and before noon.
+    assert curve[peak] == max(curve)
+    assert SWAPS[12] == max(SWAPS)
+
+
 def test_riders_swap_at_noon_and_rest_afterwards() -> None:
     world = World(mix={"rider": 1.0})
     noon, two = at_hour(world, 12), at_hour(world, 14)

@@ -86,6 +86,7 @@ class RememberingCondition(Condition):
             ("source", condition.source),
             ("reads", condition.reads),
             ("_program", None),
+            ("denials", condition.denials),
             ("_known", {}),
             ("_asked", condition),
         ):

@@ -6,11 +6,12 @@ import gc
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import lru_cache
 from multiprocessing import get_context
 from typing import Final
 
 from rules.away import HubAway
-from rules.books import BookText, read_books
+from rules.books import Books, BookText, read_books
 from rules.tally import Tally
 from storage.backtests import WARM_UP_MS, Period, backtest, station_ids
 from storage.database import Database, open_database
@@ -43,17 +44,25 @@ def backtest_on_all_cores(
     shares = [ids[at : at + size] for at in range(0, len(ids), size)]
     tally = Tally(period.to_ms)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        running = [pool.submit(_share, url, before, after, period, share, away) for share in shares]
+        running = [
+            pool.submit(_share, url, tuple(before), tuple(after), period, share, away) for share in shares
+        ]
         for ended in as_completed(running):
             tally.merge(ended.result())
             progress(tally.stations, len(ids))
     return tally
 
 
+@lru_cache(maxsize=2)
+def _books(texts: tuple[BookText, ...]) -> Books:
+    """Read once in each process, not once for each share."""
+    return read_books(texts)
+
+
 def _share(
     url: str,
-    before: Sequence[BookText],
-    after: Sequence[BookText],
+    before: tuple[BookText, ...],
+    after: tuple[BookText, ...],
     period: Period,
     ids: Sequence[str],
     away: HubAway,
@@ -62,6 +71,6 @@ def _share(
     gc.set_threshold(200_000, 50, 50)
     database = open_database(url, connections=1)
     try:
-        return backtest(database, read_books(before), read_books(after), period, only=ids, away=away)
+        return backtest(database, _books(before), _books(after), period, only=ids, away=away)
     finally:
         database.close()

@@ -42,7 +42,6 @@ def backtest_on_all_cores(
         return backtest(database, old, new, period, only=ids, away=away, progress=progress)
     size = max(1, -(-len(ids) // (workers * SHARES_PER_CORE)))
     shares = [ids[at : at + size] for at in range(0, len(ids), size)]
-    old_texts, new_texts = tuple(before), tuple(after)
     tally = Tally(period.to_ms)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         running = [

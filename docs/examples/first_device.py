@@ -29,7 +29,8 @@ def send(sock: socket.socket, kind: int, body: bytes) -> None:
 
 def publish(sock: socket.socket, topic: str, **content: object) -> None:
     body = {"v": 1, "ts": None, "boot": BOOT, **content}  # no clock here, so ts is null
-    send(sock, PUBLISH_QOS_1, text(topic) + b"\x00\x01" + json.dumps(body).encode())
+    mid = (seq % 65535 + 1).to_bytes(2, "big")
+    send(sock, PUBLISH_QOS_1, text(topic) + mid + json.dumps(body).encode())
 
 
 def take(sock: socket.socket, size: int) -> bytes:

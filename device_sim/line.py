@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from device_sim.turnstile import Turnstile
 from transport.loop import MqttLoop
 from transport.station_link import StationLink, StationOptions
 
@@ -20,8 +20,8 @@ class BrokerAddress:
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     keepalive_s: int = 60
     longest_backoff_s: float = 60.0
-    may_connect: Callable[[], bool] | None = field(default=None, repr=False)
-    """Asked before each attempt, in a thread that may block."""
+    turnstile: Turnstile | None = field(default=None, repr=False)
+    """Asked before each attempt, and told when a connection stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,14 @@ class StationLine:
         events: LineEvents,
     ) -> None:
         self._events = events
+        self._turnstile = broker.turnstile
         options = StationOptions(
             host=broker.host,
             port=broker.port,
             tls=broker.tls,
             keepalive_s=broker.keepalive_s,
             longest_backoff_s=broker.longest_backoff_s,
-            may_connect=broker.may_connect,
+            may_connect=broker.turnstile,
             adcode=adcode,
             station=station,
             client_id=login.client_id,
@@ -90,9 +91,14 @@ class StationLine:
             loop,
             options,
             events.down,
-            lambda: events.ready(self._link.conn),
+            self._ready,
             lambda: events.lost(self._link.conn),
         )
+
+    def _ready(self) -> None:
+        if self._turnstile is not None:
+            self._turnstile.stands()
+        self._events.ready(self._link.conn)
 
     def start(self, after_s: float) -> None:
         """Connect `after_s` seconds from now; a line that is already there stays as it is."""

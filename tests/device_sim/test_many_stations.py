@@ -46,7 +46,7 @@ def test_fifteen_hundred_stations_connect_each_once_and_come_back_after_the_brok
     clock = WallClock()
     secrets = load_or_create_secrets(tmp_path, clock.now_ms())
     turnstile, loop = Turnstile(500), MqttLoop("many")
-    address = BrokerAddress("127.0.0.1", port, longest_backoff_s=3, may_connect=turnstile)
+    address = BrokerAddress("127.0.0.1", port, longest_backoff_s=3, turnstile=turnstile)
 
     def open_line(plan: StationPlan, events: LineEvents) -> Line:
         password = secrets.issue_station(plan.adcode, plan.id, clock.now_ms())

@@ -76,6 +76,20 @@ def test_a_typhoon_keeps_people_at_home() -> None:
     assert Weather(30, typhoon=True).visits < 0.4
 
 
+def test_a_turnstile_waits_for_a_slow_broker() -> None:
+    turnstile = Turnstile(10_000, at_once=2)
+    assert turnstile()
+    assert turnstile()
+    answers: list[bool] = []
+    third = threading.Thread(target=lambda: answers.append(turnstile()))
+    third.start()
+    third.join(0.1)
+    assert third.is_alive()
+    turnstile.stands()
+    third.join(5)
+    assert answers == [True]
+
+
 def test_a_turnstile_lets_so_many_through_in_a_second_and_nobody_when_it_is_closed() -> None:
     turnstile = Turnstile(200)
     began_s = perf_counter()

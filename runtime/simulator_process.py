@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 
 from device_sim.control import Control, Played
+from device_sim.edge_box import BoxSettings
 from device_sim.fleet import Fleet
 from device_sim.line import BrokerAddress, Line, LineEvents, Login, StationLine
 from device_sim.pace import shared_pace
@@ -38,6 +39,9 @@ LOOK_EVERY_S = 0.5
 TELL_EVERY_S = 5.0
 MANY = 500
 """From so many stations on a start takes long enough to say how far it is."""
+FEW_AT_ONCE = BoxSettings(in_flight=2)
+"""Among many stations each waits for the broker after two publishes: twenty of each would be more than it
+stores in five seconds, and then it hangs up on all of them, who then send everything again."""
 GRACE_S = 10.0
 
 
@@ -86,6 +90,7 @@ def _play(
         verify_keys=secrets.commands.verify_keys(),
         seed=settings.sim_seed,
         hour_shift=settings.sim_hour_shift,
+        box=FEW_AT_ONCE if len(plans) >= MANY else None,
         pace=shared_pace(plans, settings.sim_messages_per_s),
         connects_per_s=connects_per_s,
     )

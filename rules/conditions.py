@@ -11,7 +11,6 @@ from cel_expr_python import cel
 
 from devices.kind import ColumnType
 from domain.facts import Value
-from rules.denials import Denial, denials_of
 
 _TYPES = {"float": cel.Type.DOUBLE, "int": cel.Type.INT, "bool": cel.Type.BOOL, "str": cel.Type.STRING}
 _TOKEN = re.compile(
@@ -58,12 +57,6 @@ class Condition:
     source: str
     reads: tuple[str, ...]
     _program: Any
-    denials: Mapping[str, tuple[Denial, ...]]
-    """Comparisons that alone can make it false, by the fact that they look at."""
-
-    def is_denied(self, name: str, value: Value) -> bool:
-        """True when a known fact of this value makes it false, whatever the others are."""
-        return any(denial.denies(value) for denial in self.denials.get(name, ()))
 
     def holds(self, facts: Mapping[str, Value]) -> bool | None:
         """Evaluate over facts that are known (leave out what is not, never pass None).
@@ -112,7 +105,7 @@ class Vocabulary:
         reads = tuple(dict.fromkeys(name for name in names if name is not None))
         if not reads:
             raise BadCondition("looks at no fact, so it would be always true or always false")
-        return Condition(source, reads, program, denials_of(tokens, self.variables))
+        return Condition(source, reads, program)
 
     def _variable(self, name: str) -> str | None:
         """The variable in a dotted name: `leaf` in `leaf.startsWith`, all of `door.leaf`."""

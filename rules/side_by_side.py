@@ -86,7 +86,6 @@ class RememberingCondition(Condition):
             ("source", condition.source),
             ("reads", condition.reads),
             ("_program", None),
-            ("denials", condition.denials),
             ("_known", {}),
             ("_asked", condition),
         ):

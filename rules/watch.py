@@ -63,20 +63,9 @@ class Watcher:
             return []
         hits: dict[tuple[int, str], BoundRule] = {}
         index = plan.inner if part else plan.own
-        values = state.parts[part].values
-        watch = state.watch
         for name in changed:
             for bound in index.get(name, ()):
-                rule = bound.rule
-                # Most changes are a degree more or less: what they deny, and nobody waits for, is not met.
-                if (
-                    rule.when is not None
-                    and (value := values.get(name)) is not None
-                    and rule.when.is_denied(name, value)
-                    and (not watch or f"{part}/{rule.code}" not in watch)
-                ):
-                    continue
-                hits[part, rule.code] = bound
+                hits[part, bound.rule.code] = bound
             if not part:
                 for bound in plan.inner_by_own.get(name, ()):
                     hits.update({(inner, bound.rule.code): bound for inner in state.parts if inner})

@@ -24,7 +24,7 @@ from storage import alerts, availability, commands, events, notices, quarantine,
 from storage.alerts import Ending, NewAlert
 from storage.commands import CommandRow, NewCommand
 from storage.database import Database
-from storage.series import Series
+from storage.inflow import Inflow
 from storage.store import store_id
 from storage.versions import STATIONS, last_version
 from transport.inbox import Incoming
@@ -55,7 +55,7 @@ class Committed:
 class Committer:
     """Writes for one shard, as long as this process is the one that owns it."""
 
-    def __init__(self, database: Database, series: Series, fleet: Fleet, options: GatewayOptions) -> None:
+    def __init__(self, database: Database, series: Inflow, fleet: Fleet, options: GatewayOptions) -> None:
         self._database = database
         self._series = series
         self._fleet = fleet

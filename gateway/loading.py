@@ -13,11 +13,11 @@ from gateway.unwritten import Since, Unwritten
 from rules.station_view import StationInfo
 from storage import alerts, availability, registry, states
 from storage.database import Database
-from storage.series import Series
+from storage.inflow import Inflow
 from storage.stations import Station
 
 
-def load_fleet(database: Database, series: Series, fleet: Fleet) -> None:
+def load_fleet(database: Database, series: Inflow, fleet: Fleet) -> None:
     """Read who exists and what is known. Devices of a kind that this program does not know are left out."""
     with database.read() as connection:
         known = registry.load(connection)
@@ -71,7 +71,7 @@ def load_fleet(database: Database, series: Series, fleet: Fleet) -> None:
     _forget_what_is_closed(fleet)
 
 
-def _meet_readings(connection: Connection, series: Series, fleet: Fleet) -> None:
+def _meet_readings(connection: Connection, series: Inflow, fleet: Fleet) -> None:
     """Rows of states and boots may be a minute old: the readings kept since tell ages and numbers."""
     fleet.unwritten = Unwritten()
     since = Since(0, 0)

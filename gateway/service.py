@@ -30,7 +30,7 @@ from gateway.station_view import refresh
 from signing.keys import SigningKey
 from storage import shards
 from storage.database import Database
-from storage.series import Series
+from storage.inflow import Inflow
 from transport.hub import HubLink, LaneName
 from transport.inbox import Incoming
 
@@ -49,7 +49,7 @@ class Gateway:
     def __init__(
         self,
         database: Database,
-        series: Series,
+        series: Inflow,
         hub: HubLink,
         signer: SigningKey,
         clock: Clock,

@@ -84,9 +84,7 @@ def active_version(connection: Connection, area: str = PROVINCE) -> int:
 
 def all_active(connection: Connection) -> list[RulebookRow]:
     """The rulebooks that decide now: the province's first, then those of areas that have their own."""
-    rows = [
-        RulebookRow(*row) for row in connection.execute(sa.select(rulebook).where(rulebook.c.active))
-    ]
+    rows = [RulebookRow(*row) for row in connection.execute(sa.select(rulebook).where(rulebook.c.active))]
     return sorted(rows, key=lambda row: (row.area != PROVINCE, len(row.area), row.area))
 
 

@@ -111,3 +111,23 @@ def said_since(connection: Connection, kind: str) -> Iterator[Said]:
             # It was understood when it came; a program that reads it otherwise only loses its age.
             continue
         yield Said(device, kept.boot, kept.seq, kept.at_ms, kept.received_ms, fields)
+
+
+class Outbox:
+    """The gateway's half of a series that is kept elsewhere."""
+
+    def append(self, connection: Connection, kind: str, rows: Sequence[SeriesRow]) -> None:
+        """Keep the messages until they are sent on."""
+        add(connection, rows)
+
+    def position(self, connection: Connection) -> int:
+        """The id of the newest row."""
+        return newest(connection)
+
+    def cover(self, connection: Connection, position: int) -> None:
+        """States and boots hold all up to this row, too."""
+        reach(connection, COVERED, position)
+
+    def said_since(self, connection: Connection, kind: str) -> Iterator[Said]:
+        """Rows that states and boots need not cover yet."""
+        return said_since(connection, kind)

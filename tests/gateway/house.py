@@ -24,8 +24,9 @@ from runtime.clock import WallClock
 from runtime.secrets import Secrets, load_or_create_secrets
 from storage import registry, rulebooks, stations
 from storage.database import Database, open_database
+from storage.inflow import Inflow
 from storage.migrate import upgrade
-from storage.series import Series, SqlSeries
+from storage.series import SqlSeries
 from tests.waiting import eventually
 from transport.hub import HubLink
 from transport.lane import LaneOptions
@@ -88,7 +89,7 @@ class House:
     clock: Clock = field(default_factory=WallClock)
     gateways: list[tuple[Gateway, threading.Thread]] = field(default_factory=list)
 
-    def gateway(self, series: Series | None = None) -> Gateway:
+    def gateway(self, series: Inflow | None = None) -> Gateway:
         """Start a gateway on a thread of this process and wait until it hears the broker."""
         hub = self.hub()
         gateway = Gateway(
@@ -184,7 +185,7 @@ class Box:
         assert self.link.publish(topic, payload, 1)
 
     def say(self, topic: str, body: dict[str, Any]) -> int:
-        self.send(topic, json.dumps(body).encode())
+        self.send(topic, json.dumps(body, separators=(",", ":")).encode())
         return int(body.get("seq", -1))
 
     def online(self) -> None:

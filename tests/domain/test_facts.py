@@ -1,0 +1,44 @@
+"""Facts that are said again: the short note of it leaves the same as folding them."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.facts import STEP_MS, Facts, Mark, Value
+
+REPORTS: list[dict[str, Value]] = [
+    {"bolt": "locked", "leaf": "closed"},
+    {"bolt": "locked"},
+    {"leaf": "open", "battery_pct": 80.0},
+    {"leaf": "closed", "forced": False},
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(range(4)), st.integers(0, 400_000)), max_size=30))
+def test_noting_that_a_report_was_repeated_ends_like_folding_it(told: list[tuple[int, int]]) -> None:
+    noted, folded = Facts(), Facts()
+    at_ms = 0
+    for seq, (which, later_ms) in enumerate(told):
+        at_ms += later_ms
+        fields, mark = REPORTS[which], Mark(1, seq, at_ms)
+        if noted.repeats(fields, mark) or noted.says_again(fields, mark):
+            noted.repeat(fields, mark)
+        else:
+            noted.fold(fields, mark)
+        folded.fold(fields, mark)
+    assert noted == folded
+    assert noted.copy() == folded
+
+
+def test_only_the_same_report_of_the_same_boot_in_the_same_step_repeats() -> None:
+    facts = Facts()
+    fields = REPORTS[0]
+    facts.fold(fields, Mark(1, 1, 1_000))
+    assert not facts.repeats(fields, Mark(1, 2, 2_000)), "it was not noted yet"
+    facts.repeat(fields, Mark(1, 2, 2_000))
+    assert facts.repeats(fields, Mark(1, 3, 3_000))
+    assert not facts.repeats(dict(fields), Mark(1, 3, 3_000)), "equal, but not known to be"
+    assert not facts.repeats(fields, Mark(1, 2, 3_000)), "not newer"
+    assert not facts.repeats(fields, Mark(2, 1, 3_000)), "another boot"
+    assert not facts.repeats(fields, Mark(1, 3, STEP_MS)), "another step"

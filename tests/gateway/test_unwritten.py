@@ -1,0 +1,100 @@
+"""Rows of boots and states may be a minute old: a gateway that starts finds the rest in the readings."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from domain import topics
+from gateway.fleet import Fleet
+from gateway.loading import load_fleet
+from gateway.unwritten import WRITE_AFTER_MS
+from storage.inflow import Inflow
+from storage.series import SqlSeries
+from storage.series_outbox import Outbox
+from tests.gateway.house import ADCODE, Box, House
+from tests.gateway.skipping_clock import SkippingClock
+from tests.waiting import eventually
+from transport.loop import MqttLoop
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(params=[SqlSeries, Outbox], ids=["series", "outbox"])
+def series(request: pytest.FixtureRequest) -> Inflow:
+    made: Inflow = request.param()
+    return made
+
+
+def _report(box: Box, times: int) -> int:
+    seq = 0
+    for _ in range(times):
+        seq = box.report("occupancy_sensor", count_raw=2, presence=True)
+    eventually(lambda: box.promised(seq), 10)
+    return seq
+
+
+def _upto(house: House, box: Box) -> int:
+    return int(house.rows("SELECT upto FROM boot WHERE station=:s", s=box.station)[0][0])
+
+
+def test_numbers_that_were_promised_are_known_after_a_restart_though_not_written(
+    house: House, loop: MqttLoop, series: Inflow
+) -> None:
+    house.gateway(series)
+    box = Box(house, loop)
+    box.online()
+    _report(box, 1)
+    seq = _report(box, 6)
+    assert _upto(house, box) < seq, "nothing but readings came, so the row may wait"
+    house.stop_gateways()
+    fresh = Fleet()
+    load_fleet(house.database, series, fresh)
+    speaker = next(one for one in fresh.speakers.values() if one.id.station == box.station)
+    assert speaker.current is not None
+    assert (speaker.current.watermark.upto, speaker.current.watermark.ranges) == (seq, [])
+    device = box.device("occupancy_sensor")
+    assert fresh.states[device].own.marks["count_raw"].seq == seq
+
+
+def test_what_is_sent_again_after_a_restart_is_known_and_kept_once(
+    house: House, loop: MqttLoop, series: Inflow
+) -> None:
+    house.gateway(series)
+    box = Box(house, loop)
+    box.online()
+    first = box.seq
+    seq = _report(box, 5)
+    house.stop_gateways()
+    house.gateway(series)
+    box.acks.clear()
+    for again in range(first, seq + 1):
+        body = box.envelope(count_raw=2, presence=True)
+        body["seq"], box.seq = again, seq + 1
+        box.say(topics.telemetry(ADCODE, box.device("occupancy_sensor")), body)
+    eventually(lambda: box.promised(seq), 10)
+    table = "series_outbox" if isinstance(series, Outbox) else "series_occupancy_sensor"
+    kept = [row[0] for row in house.rows(f"SELECT seq FROM {table} WHERE boot=:b", b=box.boot)]
+    assert len(kept) == len(set(kept))
+    assert set(kept) >= set(range(first, seq + 1))
+
+
+def test_after_a_minute_the_rows_are_written_by_themselves(
+    house: House, loop: MqttLoop, series: Inflow
+) -> None:
+    house.clock = clock = SkippingClock()
+    house.gateway(series)
+    box = Box(house, loop)
+    box.online()
+    _report(box, 1)
+    seq = _report(box, 4)
+    clock.skip(minutes=WRITE_AFTER_MS / 60_000 + 0.1)
+    eventually(lambda: _upto(house, box) == seq, 10, saying="the boot's row is as new as memory")
+
+    def marked() -> bool:
+        rows = house.rows("SELECT state FROM device_state WHERE kind='occupancy_sensor'")
+        own = json.loads(rows[0][0])["parts"]["0"]
+        return bool(own[1][0][0][1] == seq)
+
+    eventually(marked, 10, saying="the state's row is as new as memory")

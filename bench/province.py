@@ -87,7 +87,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
     devices = _count(hall, tables.device) - len(doors)
     speaking = sum(1 for plan in planned(settings) if plan.devices)
     print(
-        f"{options.stations:,} stations, {speaking:,} of them with {devices:,} devices, {os.cpu_count()} cores",
+        f"{options.stations:,} stations, {speaking:,} with {devices:,} devices, {os.cpu_count()} cores",
         flush=True,
     )
     make_room(speaking)  # the broker inherits it

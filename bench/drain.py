@@ -8,12 +8,13 @@ import time
 from pathlib import Path
 
 from bench.hall import make_gateway, open_hall
+from storage.series_outbox import Outbox
 
 
-def main(var: str, url: str, port: int, expected: int) -> None:
+def main(var: str, url: str, port: int, expected: int, outbox: bool) -> None:
     """Run until `expected` messages are committed; with 0, only make the sessions."""
     hall = open_hall(Path(var), url, port)
-    gateway = make_gateway(hall)
+    gateway = make_gateway(hall, Outbox() if outbox else None)
     health = gateway.health
     began_s = began_cpu_s = 0.0
     first = 0
@@ -46,4 +47,4 @@ def main(var: str, url: str, port: int, expected: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[5]), sys.argv[4] == "outbox")

@@ -17,6 +17,7 @@ from signing.keys import SigningKey
 from signing.station_credential import Permissions, user_jwt
 from storage import registry, rulebooks, stations
 from storage.database import Database, open_database
+from storage.inflow import Inflow
 from storage.migrate import upgrade
 from storage.series import SqlSeries
 from transport.hub import HubLink
@@ -76,8 +77,8 @@ def furnish(url: str, plans: list[StationPlan]) -> None:
     database.close()
 
 
-def make_gateway(hall: Hall) -> Gateway:
-    """A gateway as `waystation gateway` makes it."""
+def make_gateway(hall: Hall, series: Inflow | None = None) -> Gateway:
+    """A gateway as `waystation gateway` makes it; its readings go into the same database unless told."""
     ids, password = hall.secrets.client_ids, hall.secrets.broker_passwords["gateway"]
     quick = ((topics.QUICK_FILTER, 1), (topics.COMMAND_HINTS, 0))
     hub = HubLink(
@@ -94,7 +95,7 @@ def make_gateway(hall: Hall) -> Gateway:
     )
     return Gateway(
         hall.database,
-        SqlSeries(),
+        series or SqlSeries(),
         hub,
         hall.secrets.commands.active,
         WallClock(),

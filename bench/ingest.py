@@ -17,6 +17,7 @@ from bench.preload import preload
 from domain import topics
 from runtime.broker import Broker
 from runtime.clock import WallClock
+from runtime.gateway_process import SQL_STATIONS
 
 FILTERS = f"{topics.QUICK_FILTER},{topics.BULK_FILTER}"
 
@@ -28,7 +29,14 @@ def main() -> None:
     asked.add_argument("--stations", type=int, default=12_000)
     asked.add_argument("--rounds", type=int, default=3)
     asked.add_argument("--seed", type=int, default=1)
+    asked.add_argument(
+        "--series",
+        choices=("sql", "outbox"),
+        help="where readings go: tables of the same database, or the outbox for InfluxDB; "
+        f"as in operation, sql up to {SQL_STATIONS} stations when not given",
+    )
     options = asked.parse_args()
+    options.series = options.series or ("sql" if options.stations <= SQL_STATIONS else "outbox")
     with tempfile.TemporaryDirectory(prefix="waystation-bench-") as folder:
         _run(Path(folder), options)
 
@@ -37,7 +45,8 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
     var, url = folder / "var", f"sqlite:///{folder}/hub.sqlite3"
     plans = province(options.stations)
     print(
-        f"{options.stations} stations, {sum(len(p.devices) for p in plans)} devices; making messages …",
+        f"{options.stations} stations, {sum(len(p.devices) for p in plans)} devices, readings into "
+        f"{options.series}; making messages …",
         flush=True,
     )
     furnish(url, plans)
@@ -48,7 +57,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
     try:
         password = hall.secrets.broker_passwords["gateway"]
         bare = [sys.executable, "-m", "bench.bare_subscriber", str(port), "bench-bare", password, FILTERS]
-        whole = [sys.executable, "-m", "bench.drain", str(var), url, str(port)]
+        whole = [sys.executable, "-m", "bench.drain", str(var), url, str(port), options.series]
         _ask([*bare, "0"])
         _ask([*whole, "0"])
         said = messages(
@@ -104,7 +113,17 @@ def _line(number: int, bare: dict[str, Any], whole: dict[str, Any]) -> dict[str,
 
 def _sum_up(options: argparse.Namespace, rounds: list[dict[str, float]]) -> None:
     medians = {name: round(statistics.median(r[name] for r in rounds), 3) for name in rounds[0]}
-    print(json.dumps({"bench": "ingest", "messages": options.messages, "rounds": len(rounds), **medians}))
+    print(
+        json.dumps(
+            {
+                "bench": "ingest",
+                "series": options.series,
+                "messages": options.messages,
+                "rounds": len(rounds),
+                **medians,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
     target_metadata=metadata,
-    include_name=lambda name, type_, _: type_ != "table" or not (name or "").startswith("series_"),
 )
 with context.begin_transaction():
     context.run_migrations()

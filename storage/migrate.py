@@ -7,12 +7,13 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from domain.errors import WaystationError
+from storage import revisions, series_tables, store
 from storage import rollup_tables as _hours  # noqa: F401 - its tables belong to the metadata
-from storage import series_tables, store
+from storage import sending_tables as _sending  # noqa: F401
+from storage import series_outbox as _outbox  # noqa: F401
 from storage.database import open_database
 from storage.revisions import MIGRATIONS, revision
 
@@ -35,16 +36,39 @@ def upgrade(url: str) -> list[str]:
     database = open_database(url, lock_wait_s=_LOCK_WAIT_S)
     try:
         with database.write() as connection:
-            if database.dialect == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-            config = _config(connection)
-            _refuse_newer(connection, ScriptDirectory.from_config(config))
-            command.upgrade(config, "head")
-            made = series_tables.extend(connection)
-            store.seed(connection)
-        return made
+            wait_for_others(connection)
+            refuse_newer(revision(connection))
+            return finish(connection)
     finally:
         database.close()
+
+
+def wait_for_others(connection: Connection) -> None:
+    """Let one process at a time change the shape of the database, until its transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+
+
+def to_revision(connection: Connection, wanted: str) -> None:
+    """Run the migrations up to this one, within the caller's transaction."""
+    command.upgrade(_config(connection), wanted)
+
+
+def finish(connection: Connection) -> list[str]:
+    """Run all that are left, within the caller's transaction; returns what was made in the series."""
+    to_revision(connection, "head")
+    made = series_tables.extend(connection)
+    store.seed(connection)
+    return made
+
+
+def refuse_newer(found: str | None) -> None:
+    """Raise NewerDatabase for a revision that this code does not know."""
+    if found is not None and found not in revisions.known():
+        raise NewerDatabase(
+            f"The database is at revision {found}, and this version of Waystation knows only up to "
+            f"{revisions.newest()}: start the newer version, or restore a backup from before it."
+        )
 
 
 def _config(connection: Connection) -> Config:
@@ -53,13 +77,3 @@ def _config(connection: Connection) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
-
-
-def _refuse_newer(connection: Connection, scripts: ScriptDirectory) -> None:
-    found = revision(connection)
-    known = {script.revision for script in scripts.walk_revisions()}
-    if found is not None and found not in known:
-        raise NewerDatabase(
-            f"The database is at revision {found}, and this version of Waystation knows only up to "
-            f"{scripts.get_current_head()}: start the newer version, or restore a backup from before it."
-        )

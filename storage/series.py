@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
@@ -15,12 +15,13 @@ from domain.facts import Value
 from domain.ids import DeviceId
 from storage.bulk import Insert
 from storage.said_since import Said, said_since
+from storage.series_question import MAX_POINTS as MAX_POINTS
+from storage.series_question import Aggregate as Aggregate
+from storage.series_question import check_question, metric_of
 from storage.series_row import SeriesRow as SeriesRow
 from storage.series_tables import BESIDES, KEY, PART_KEY, series_tables
 from storage.texts import json_text
 
-Aggregate = Literal["min", "mean", "max", "last"]
-MAX_POINTS = 10_000
 _PRUNED_AT_ONCE_MS = 6 * 3_600_000
 
 
@@ -164,13 +165,10 @@ class SqlSeries:
         only last. Raises NotFound for a kind, part or metric that does not exist, ValueError for a
         question that makes no sense.
         """
-        table, value, type_ = _column(device.kind, metric, part)
-        if step_ms is not None and step_ms <= 0:
-            raise ValueError("step must be longer than nothing")
-        if step_ms is not None and (to_ms - from_ms) // step_ms > MAX_POINTS:
-            raise ValueError(f"that makes more than {MAX_POINTS} points; take longer steps or less time")
-        if type_ == "str" and aggregate != "last":
-            raise ValueError(f"{metric} is text: it has only a last value, no {aggregate}")
+        declared = metric_of(device.kind, metric, part)
+        table = _table(device.kind, part)
+        value, type_ = table.c[metric], declared.type
+        check_question(declared, from_ms, to_ms, step_ms, aggregate)
         here = [
             table.c.station == device.station,
             table.c.n == device.n,
@@ -281,18 +279,11 @@ def _told(names: Sequence[str], values: Sequence[Value]) -> dict[str, Value]:
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
-def _column(kind: str, metric: str, part: int) -> tuple[Table, sa.Column[Any], str]:
-    tables = series_tables().get(kind)
-    if tables is None:
-        raise NotFound(f"There is no kind {kind[:40]!r}.")
-    table, metrics = (tables.part, tables.kind.part_metrics) if part else (tables.own, tables.kind.metrics)
-    if table is None:
-        raise NotFound(f"A {kind} has no parts.")
-    found = metrics.get(metric)
-    if found is None:
-        whose = f"a part of {kind}" if part else kind
-        raise NotFound(f"{metric[:40]!r} is not a metric of {whose}; it has {', '.join(metrics)}.")
-    return table, table.c[metric], found.type
+def _table(kind: str, part: int) -> Table:
+    tables = series_tables()[kind]
+    table = tables.part if part else tables.own
+    assert table is not None
+    return table
 
 
 def _series_key(table: Table) -> list[sa.Column[Any]]:

@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from domain.errors import BadSettings
+from runtime.secret_files import with_secrets_read
 
 PREFIX = "WAYSTATION_"
 RESERVED_FOR_TESTS = "WAYSTATION_TEST_"
@@ -167,6 +168,7 @@ def environment_names() -> list[str]:
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read the settings from an environment; raise BadSettings with one sentence for each mistake."""
+    environ = with_secrets_read(environ)
     known = environment_names()
     ours = {name for name in environ if name.upper().startswith(PREFIX)}
     unknown = {name for name in ours.difference(known) if not name.upper().startswith(RESERVED_FOR_TESTS)}

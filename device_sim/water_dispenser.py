@@ -23,6 +23,8 @@ SUMMER = (6, 7, 8)
 AFTER_MS = (15_000, 90_000)
 FLUSH_MS = 90_000
 BURN_SAID_C = 103.0
+
+
 class WaterDispenser:
     """It shuts nothing off by itself but what its own fuse melts; the hub closes, cuts and stops."""
 

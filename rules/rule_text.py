@@ -68,9 +68,7 @@ def _check_sense(words: Words, table: Table, rule: Rule) -> None:
             table, "silent", "stands alone: hearing from it is what ends it; only inhibited_by fits"
         )
     elif rule.silent_ms and rule.when and (rule.for_ms or rule.event or not rule.latch):
-        words.complain_of(
-            table, "silent", "after a when needs latch: true, and neither for nor event"
-        )
+        words.complain_of(table, "silent", "after a when needs latch: true, and neither for nor event")
     if rule.for_ms and rule.when is None:
         words.complain_of(table, "for", "says how long `when` must hold, and there is no when")
     for field in ("clear", "clear_for"):

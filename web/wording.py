@@ -199,7 +199,12 @@ def _note(state: str, claim: Mapping[str, Any], station: Mapping[str, Any], now_
         parts.append("24 hours" if en else "24 小时")
     air = claim.get("air") or {}
     air_until_ms = moment_ms(air.get("valid_until"))
-    if state != "out" and air.get("temp_c") is not None and air_until_ms is not None and air_until_ms >= now_ms:
+    if (
+        state != "out"
+        and air.get("temp_c") is not None
+        and air_until_ms is not None
+        and air_until_ms >= now_ms
+    ):
         parts.append(f"{air['temp_c']} °C inside" if en else f"室内 {air['temp_c']} ℃")
     return " · ".join(parts)
 

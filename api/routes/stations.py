@@ -33,9 +33,7 @@ def list_stations(
     open_now: Annotated[bool | None, Query(alias="open", description="also those open by timetable")] = None,
     seats: Annotated[int, Query(ge=0, le=1000, description="at least so many free")] = 0,
     batteries: Annotated[int, Query(ge=0, le=1000, description="at least so many full")] = 0,
-    water: Annotated[
-        Literal["any", "hot"] | None, Query(description="drinking water, or hot water")
-    ] = None,
+    water: Annotated[Literal["any", "hot"] | None, Query(description="drinking water, or hot water")] = None,
     q: Annotated[str, Query(max_length=64, description="part of name, address or number")] = "",
     limit: Limit = 50,
     cursor: Cursor = None,

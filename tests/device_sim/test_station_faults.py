@@ -145,7 +145,13 @@ def test_a_silent_hub_costs_nothing_but_time() -> None:
     [
         ("331002-9999", None, "no_clock", {}, "331002-0001"),
         (STATION, "teapot/1", "jammed", {}, "door_lock/1, occupancy_sensor/1"),
-        (STATION, "door_lock/1", "overheat", {}, "forced, jammed, held_open, lock_battery_low, stays_unlocked"),
+        (
+            STATION,
+            "door_lock/1",
+            "overheat",
+            {},
+            "forced, jammed, held_open, lock_battery_low, stays_unlocked",
+        ),
         (STATION, None, "jammed", {}, "dead_link"),
         (STATION, None, "clock_off", {"hours": 1}, "it takes: minutes, for_s"),
         (STATION, None, "clock_off", {"minutes": "x"}, "must be a number"),

@@ -339,8 +339,11 @@ def test_names_stay_text(hub: StandIn, open_page: OpenPage) -> None:
 @pytest.mark.parametrize("state", ["open", "closing", "full"])
 def test_all_that_it_loads_is_at_most_30_kb(hub: StandIn, open_page: OpenPage, state: str) -> None:
     hub.station = samples.station(
-        state=state, seats_told=samples.seats(6), water=samples.water("hot"),
-        batteries=samples.claim("full", 7), phone="0576-88123456"
+        state=state,
+        seats_told=samples.seats(6),
+        water=samples.water("hot"),
+        batteries=samples.claim("full", 7),
+        phone="0576-88123456",
     )
     hub.nearby = samples.nearby()
     page = open_page(viewport=PHONE)

@@ -175,7 +175,7 @@ def history() -> None:
     )
 
 
-app.command("list", help="The same as history.")(history)
+app.command("list", help="The same as history.\n\nExample: ./waystation rules list")(history)
 
 
 @contextmanager

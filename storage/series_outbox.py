@@ -6,37 +6,19 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, Table, Text
+from sqlalchemy import Connection
 
 from devices.decode import decode_telemetry
 from devices.registry import kind_of
 from domain import topics
 from domain.errors import BadMessage
 from storage.bulk import Insert
+from storage.outbox_tables import outbox, position
 from storage.said_since import Said
 from storage.series_row import SeriesRow
-from storage.tables import metadata
 
 COVERED: Final = "covered"
 SENT: Final = "sent"
-
-outbox = Table(
-    "series_outbox",
-    metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("topic", Text, nullable=False),
-    Column("boot", Text, nullable=False),
-    Column("seq", BigInteger, nullable=False),
-    Column("at_ms", BigInteger, nullable=False),
-    Column("received_ms", BigInteger, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
-)
-position = Table(
-    "series_position",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("id", BigInteger, nullable=False),
-)
 
 _ADD: Final = Insert(outbox, ("topic", "boot", "seq", "at_ms", "received_ms", "payload"))
 _MOVE: Final = Insert(position, on_conflict="replace")

@@ -8,6 +8,7 @@ from storage.command_tables import OPEN_COMMAND_STATES, access, command, command
 from storage.device_tables import availability, boot, device_state, event, quarantine, replay, speaker
 from storage.hub_tables import api_token, audit, meta, rulebook, shard, sign_in, version, worker
 from storage.ledger_tables import credential, device, door, station
+from storage.outbox_tables import outbox, position
 
 __all__ = [
     "OPEN_COMMAND_STATES",
@@ -29,6 +30,8 @@ __all__ = [
     "meta",
     "metadata",
     "notice",
+    "outbox",
+    "position",
     "quarantine",
     "replay",
     "rulebook",

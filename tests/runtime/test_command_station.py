@@ -48,7 +48,7 @@ def test_a_station_is_shown_and_listed(waystation: Waystation) -> None:
     ("station", "more", "said"),
     [
         ("331002", (), "is not a station"),
-        (STATION, ("--device", "toaster/1"), "must be one of door_lock"),
+        (STATION, ("--device", "toaster/1"), "must be one of climate_sensor, door_lock"),
         (STATION, ("--device", "door_lock"), "needs a number from 1"),
         (STATION, ("--device", "door_lock/01"), "needs a number from 1"),
         (STATION, ("--hours", "whenever"), "hours: 'whenever' is not like"),

@@ -175,7 +175,9 @@ def open_lines(
 ) -> Callable[[StationPlan, LineEvents], Line]:
     """How a simulated station reaches the broker: with a credential of its own, as a real one."""
     at = broker_address(here.settings)
-    broker = BrokerAddress(at.host, at.port, at.tls, longest_backoff_s=LONGEST_BACKOFF_S, turnstile=turnstile)
+    broker = BrokerAddress(
+        at.host, at.port, at.tls, longest_backoff_s=LONGEST_BACKOFF_S, turnstile=turnstile
+    )
 
     def open_line(plan: StationPlan, events: LineEvents) -> Line:
         login = Login(

@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import series_outbox
+from storage.outbox_tables import outbox
 from storage.sending_tables import parked, sender
-from storage.series_outbox import SENT, outbox
+from storage.series_outbox import SENT
 
 State = Literal["idle", "sending", "away", "locked"]
 

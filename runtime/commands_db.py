@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from runtime.installation import Installation
-from runtime.output import say
+from runtime.output import complain, moment, say
+
+KEPT_BY_STATIONS_H = 24
+"""What the contract asks of a station with room: acknowledged messages are kept for a day."""
 
 app = typer.Typer(no_args_is_help=True, help="The database.")
 
@@ -46,8 +50,71 @@ def upgrade() -> None:
 
 
 @app.command()
+def backup(file: Annotated[Path, typer.Argument(help="A new file; its folder must be there.")]) -> None:
+    """Write the whole database, as it is at one moment, to a new file; the hub goes on meanwhile.
+
+    The keys are not in it: keep a copy of the folder `keys`, too.
+
+    Example: ./waystation db backup /backup/waystation-2026-11-24.backup
+    """
+    from storage import backup as backups
+
+    here = Installation.from_environment()
+    label = backups.make(here.settings.store_url, file, here.now_ms())
+    say(
+        f"{file} holds the database of {moment(label.made_ms)}: revision {label.revision}, store "
+        f"{label.store}, {file.stat().st_size / 1e6:.1f} MB. Keep a copy of {here.var_dir / 'keys'} with it."
+    )
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `db backup` wrote.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Replace the database without asking again.")] = False,
+) -> None:
+    """Replace the whole database by a backup; stop all of Waystation before.
+
+    The database gets a new name, so that stations send again what they still hold.
+
+    Example: ./waystation db restore /backup/waystation-2026-11-24.backup --yes
+    """
+    from storage import restore as restores
+
+    here = Installation.from_environment()
+    if not here.settings.database_url:
+        here.prepare_folder()
+    url = here.settings.store_url
+    label = restores.check(url, file, here.now_ms())
+    age_h = max(0, here.now_ms() - label.made_ms) / 3_600_000
+    say(f"{file} is whole: the database of {moment(label.made_ms)}, {age_h:.1f} h ago.")
+    say(_loss(age_h))
+    if not yes:
+        complain("Nothing was changed. To replace the database, say it again with --yes.")
+        raise typer.Exit(1)
+    name = restores.restore(url, file, here.now_ms())
+    say(f"Restored. The store is called {name} now; start Waystation, and stations send what they hold.")
+
+
+def _loss(age_h: float) -> str:
+    """What a restore takes away, before anybody agrees to it."""
+    said = (
+        "Gone for good is what people and rules did since: ledger, rulebooks, tokens made or revoked, "
+        "unlocks, notes at alerts. Of what devices said since, "
+    )
+    if age_h <= KEPT_BY_STATIONS_H:
+        return said + (
+            f"stations that keep acknowledged messages for {KEPT_BY_STATIONS_H} h send all of it again; "
+            "what others said is gone."
+        )
+    return said + (
+        f"stations that keep acknowledged messages send the last {KEPT_BY_STATIONS_H} h again; the "
+        f"{age_h - KEPT_BY_STATIONS_H:.1f} h before that are gone."
+    )
+
+
+@app.command()
 def renew() -> None:
-    """After restoring a backup: give the database a new name, so that stations send again what they hold.
+    """After restoring in another way: a new name for the database, so that stations send what they hold.
 
     Example: ./waystation db renew
     """

@@ -26,10 +26,19 @@ def revision(connection: Connection) -> str | None:
 
 
 @cache
-def newest() -> str:
-    """The last migration that this code knows: the one that no other comes after."""
-    known: dict[str, set[str]] = {"revision": set(), "down_revision": set()}
+def _named() -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {"revision": set(), "down_revision": set()}
     for file in (MIGRATIONS / "versions").glob("*.py"):
         for name, value in _LINE.findall(file.read_text(encoding="utf-8")):
-            known[name].add(value)
-    return next(iter(known["revision"] - known["down_revision"]), "")
+            found[name].add(value)
+    return {name: frozenset(values) for name, values in found.items()}
+
+
+def known() -> frozenset[str]:
+    """Every migration that this code knows."""
+    return _named()["revision"]
+
+
+def newest() -> str:
+    """The last migration that this code knows: the one that no other comes after."""
+    return next(iter(known() - _named()["down_revision"]), "")

@@ -1,0 +1,1 @@
+"""Running it for years: backups, upgrades, full disks, databases that go and come back."""

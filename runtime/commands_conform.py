@@ -111,13 +111,16 @@ def _at_the_door(
     here: Installation, secrets: Secrets, sitter: Sitter, sitting: Sitting, port: int | None, tell: Say
 ) -> None:
     from conform.examination import at_the_door
+    from runtime.way_in import way_in
 
     door = _open_door(here, secrets, sitter, port)
     try:
-        settings = here.settings
+        way = way_in(here.settings)
         password = secrets.issue_station(sitter.adcode, sitter.station, here.now_ms())
-        tell(f"host      {settings.mqtt_bind}")
-        tell(f"port      {door.port}  (MQTT 3.1.1{', TLS' if settings.mqtt_certificate else ''})")
+        tell(f"host      {way.host}")
+        tell(f"port      {door.port}  (MQTT 3.1.1{', TLS' if way.authority else ''})")
+        if way.authority:
+            tell(f"ca file   {way.authority}")
         tell("username  station  (any name)")
         tell(f"password  {password}")
         tell("keys      ./waystation credential keys")
@@ -131,10 +134,13 @@ def _open_door(here: Installation, secrets: Secrets, sitter: Sitter, port: int |
     import ssl
 
     from conform.door import Door
-    from runtime.broker_address import listener_tls
+    from runtime.broker_address import listener_tls, prepare_certificate
+    from runtime.listening import shows_own_certificate
 
     settings = here.settings
     tls, context = listener_tls(settings), None
+    if shows_own_certificate(settings):
+        prepare_certificate(here)
     if tls is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tls.certificate, tls.key)

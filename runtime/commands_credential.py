@@ -9,9 +9,9 @@ import typer
 
 from domain import topics
 from domain.ids import DeviceId, edge_box
-from runtime.broker_address import reachable
 from runtime.installation import Installation
 from runtime.output import moment, say, show_table
+from runtime.way_in import way_in
 
 if TYPE_CHECKING:
     from devices.kind import Kind
@@ -48,6 +48,7 @@ def issue(
 
     Example: ./waystation credential issue 331002-0001
     """
+    from runtime.commands_mosquitto import tell_mosquitto
     from runtime.equipment import device_id
     from signing.station_credential import read_jwt
     from storage import audit, credentials, registry, stations
@@ -68,6 +69,7 @@ def issue(
             serial = str(read_jwt(password, secrets.account.verify_key)["jti"])
             credentials.add_credential(connection, credentials.Credential(speaker, serial, now_ms))
             audit.note(connection, now_ms, "cli", "credential.issue", str(speaker), "ok")
+        tell_mosquitto(here, database)
     finally:
         database.close()
     if password_only:
@@ -84,6 +86,7 @@ def revoke(station: Station) -> None:
     Example: ./waystation credential revoke 331002-0001
     """
     from runtime.broker import reload_broker
+    from runtime.commands_mosquitto import tell_mosquitto
     from storage import audit, credentials, stations
 
     here = Installation.from_environment()
@@ -98,8 +101,12 @@ def revoke(station: Station) -> None:
                 credentials.revoke_credentials(connection, speaker, now_ms)
             audit.note(connection, now_ms, "cli", "credential.revoke", station, "ok")
             secrets.revoke_station(adcode, station, now_ms)
+        tell_mosquitto(here, database)
     finally:
         database.close()
+    if here.settings.broker == "mosquitto":
+        say(f"All credentials of {station} are revoked; Mosquitto refuses them when it has read its files.")
+        return
     told = reload_broker(here.var_dir, secrets, here.clock)
     when = "the broker refuses them from now on" if told else "the broker will refuse them when it starts"
     say(f"All credentials of {station} are revoked; {when}.")
@@ -140,19 +147,23 @@ def keys() -> None:
 
 
 def _explain(here: Installation, given: Given) -> None:
-    settings = here.settings
-    host = reachable(settings.mqtt_bind)
+    from runtime.station_passwords import username
+
+    way = way_in(here.settings)
+    name = username(given.speaker) if way.names_count else "station"
     link = topics.link(given.adcode, given.speaker)
-    say(f"host      {host}")
-    say(f"port      {settings.mqtt_port}  (MQTT 3.1.1{', TLS' if settings.mqtt_certificate else ''})")
-    say("username  station  (any name)")
+    say(f"host      {way.host}")
+    say(f"port      {way.port}  (MQTT 3.1.1{', TLS' if way.authority else ''})")
+    if way.authority:
+        say(f"ca file   {way.authority}")
+    say(f"username  {name}{'' if way.names_count else '  (any name)'}")
     say(f"password  {given.password}")
     say("")
     say("It is shown this once; `./waystation credential revoke` takes it back. To try it in a terminal:")
     say("")
     say(f"password='{given.password}'")
-    cafile = f" --cafile {settings.mqtt_certificate}" if settings.mqtt_certificate else ""
-    to = f'-h {host} -p {settings.mqtt_port} -u station -P "$password"{cafile} -q 1'
+    cafile = f" --cafile {way.authority}" if way.authority else ""
+    to = f'-h {way.host} -p {way.port} -u {name} -P "$password"{cafile} -q 1'
     say(f'say() {{ mosquitto_pub {to} -t "$1" -m "$2"; }}')
     say(f'say {link} \'{{"v":1,"online":true,"boot":"hand1","conn":1}}\'')
     for seq, device in enumerate(given.devices, 1):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from domain.errors import WaystationError
 from runtime.installation import Installation
+from runtime.listening import EVERY_ADDRESS, shows_own_certificate
 from runtime.logs import start_logging
 from runtime.stopping import end_with_parent
 
@@ -52,15 +54,40 @@ def foreground(process: str, watched: bool = False) -> Iterator[Installation]:
         raise typer.Exit(CRASHED) from None
 
 
-def up() -> None:
+class OptionalAddress(TyperCommand):
+    """A command whose `--listen` may stand alone: then it means every address of this machine."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        bare = [
+            at
+            for at, word in enumerate(args)
+            if word == "--listen" and (at + 1 == len(args) or args[at + 1].startswith("-"))
+        ]
+        for at in reversed(bare):
+            args.insert(at + 1, EVERY_ADDRESS)
+        return list(super().parse_args(ctx, args))
+
+
+def up(
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen",
+            metavar="[ADDRESS]",
+            help="Take stations from the network: MQTT over TLS on this address, or on all of them.",
+        ),
+    ] = None,
+) -> None:
     """Start everything: broker, gateway, API, courier and simulator. Ctrl-C ends it; the data stay.
 
-    Example: ./waystation up
+    Without --listen the broker takes stations of this machine only, without TLS.
+
+    Example: ./waystation up --listen
     """
     with foreground("up") as here:
         from runtime.up import Up
 
-        code = Up(here).run()
+        code = Up(here, listen).run()
     raise typer.Exit(code)
 
 
@@ -71,15 +98,19 @@ def broker(watched: Watched = False) -> None:
     """
     with foreground("broker", watched) as here:
         from runtime.broker import run_broker
-        from runtime.broker_address import listener_tls
+        from runtime.broker_address import listener_tls, prepare_certificate
 
         settings = here.settings
+        own = shows_own_certificate(settings)
+        if own:
+            prepare_certificate(here)
         run_broker(
             settings.var_dir,
             settings.mqtt_port,
             settings.nats_port,
             settings.mqtt_bind,
             tls=listener_tls(settings),
+            renew=(lambda: prepare_certificate(here)) if own else None,
         )
 
 
@@ -120,5 +151,6 @@ def courier(watched: Watched = False) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Make these commands of `app`."""
-    for command in (up, broker, gateway, api, courier):
+    app.command(cls=OptionalAddress)(up)
+    for command in (broker, gateway, api, courier):
         app.command()(command)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from domain.clock import Clock
 from domain.errors import WaystationError
 from runtime.clock import WallClock
+from runtime.listening import opened
 from runtime.secrets import Secrets, load_or_create_secrets
 from runtime.settings import Settings, load_settings
 
@@ -32,7 +33,7 @@ class Installation:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Installation:
         """The installation that the environment describes; BadSettings for a name or value that is wrong."""
-        return cls(load_settings(os.environ if environ is None else environ))
+        return cls(opened(load_settings(os.environ if environ is None else environ)))
 
     @property
     def var_dir(self) -> Path:
@@ -104,7 +105,10 @@ class Installation:
             database.close()
             raise
         if found != revisions.newest():
+            from storage import migrate
+
             database.close()
+            migrate.refuse_newer(found)
             state = (
                 "is empty"
                 if found is None

@@ -11,7 +11,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from domain import topics
 from domain.errors import WaystationError
-from runtime.broker_address import broker_address
+from runtime.broker_address import station_address
 from runtime.installation import CannotStart, Installation
 
 WITHIN_S = 5.0
@@ -24,11 +24,10 @@ class NotSent(WaystationError):
 def send_one(here: Installation, topic: str, payload: bytes) -> None:
     """Publish at QoS 1 and wait for the broker's word; BadTopic, CannotStart or NotSent when it fails."""
     parsed = topics.parse(topic)
-    settings = here.settings
-    secret = here.secrets().issue_station(parsed.adcode, parsed.device.station, here.now_ms())
+    name, secret = _login(here, parsed)
     client = mqtt.Client(CallbackAPIVersion.VERSION2, f"hand-{random_words.token_hex(8)}")
-    client.username_pw_set("station", secret)
-    broker = broker_address(settings)
+    client.username_pw_set(name, secret)
+    broker = station_address(here.settings)
     if broker.tls is not None:
         client.tls_set_context(broker.tls)
     welcome = threading.Event()
@@ -44,8 +43,7 @@ def send_one(here: Installation, topic: str, payload: bytes) -> None:
         client.connect(broker.host, broker.port, keepalive=30)
     except OSError as exc:
         raise CannotStart(
-            f"No broker answers on port {settings.mqtt_port} ({exc.strerror or exc}); "
-            "start ./waystation up first."
+            f"No broker answers on port {broker.port} ({exc.strerror or exc}); start ./waystation up first."
         ) from exc
     client.loop_start()
     try:
@@ -58,3 +56,24 @@ def send_one(here: Installation, topic: str, payload: bytes) -> None:
     finally:
         client.disconnect()
         client.loop_stop()
+
+
+def _login(here: Installation, topic: topics.Topic) -> tuple[str, str]:
+    """User name and password; Mosquitto knows only the credentials that were given out."""
+    secrets, station = here.secrets(), topic.device.station
+    if here.settings.broker != "mosquitto":
+        return "station", secrets.issue_station(topic.adcode, station, here.now_ms())
+    from runtime.station_passwords import station_logins
+
+    database = here.database()
+    try:
+        with database.read() as connection:
+            logins = station_logins(connection, secrets, station)
+    finally:
+        database.close()
+    for login in logins:
+        if login.password is not None:
+            return login.username, login.password
+    raise NotSent(
+        f"{station} has no credential that Mosquitto knows: ./waystation credential issue {station}"
+    )

@@ -41,8 +41,15 @@ class Settings(BaseSettings):
     public_url: str = ""
     live_clients_max: int = Field(2000, ge=1)
 
+    broker: Literal["embedded", "nats", "mosquitto"] = "embedded"
     mqtt_bind: str = "127.0.0.1"
+    mqtt_listen: str = ""
     mqtt_port: int = Field(8683, ge=1, le=65535)
+    mqtt_tls_port: int = Field(8883, ge=1, le=65535)
+    mqtt_host: str = ""
+    mqtt_ca: Path | None = None
+    mqtt_plain: bool = False
+    certificate_names: str = ""
     nats_port: int = Field(8622, ge=1, le=65535)
     mqtt_certificate: Path | None = None
     mqtt_key: Path | None = None
@@ -71,16 +78,16 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
-    @field_validator("var_dir", "rulebook", "mqtt_certificate", "mqtt_key")
+    @field_validator("var_dir", "rulebook", "mqtt_certificate", "mqtt_key", "mqtt_ca")
     @classmethod
     def _from_the_tree(cls, value: Path | None) -> Path | None:
         return None if value is None else TREE / value.expanduser()
 
-    @field_validator("bind", "mqtt_bind")
+    @field_validator("bind", "mqtt_bind", "mqtt_listen")
     @classmethod
     def _an_address(cls, value: str) -> str:
         try:
-            return str(ipaddress.ip_address("127.0.0.1" if value == "localhost" else value))
+            return value and str(ipaddress.ip_address("127.0.0.1" if value == "localhost" else value))
         except ValueError:
             raise ValueError("must be an IP address of this machine, such as 127.0.0.1 or 0.0.0.0") from None
 
@@ -98,7 +105,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with sqlite:/// or postgresql://, or be empty")
         return value
 
-    @field_validator("log_level", "log_format", "series", mode="before")
+    @field_validator("log_level", "log_format", "series", "broker", mode="before")
     @classmethod
     def _in_small_letters(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -108,6 +115,7 @@ class Settings(BaseSettings):
         ports = {
             "WAYSTATION_API_PORT": self.api_port,
             "WAYSTATION_MQTT_PORT": self.mqtt_port,
+            "WAYSTATION_MQTT_TLS_PORT": self.mqtt_tls_port,
             "WAYSTATION_NATS_PORT": self.nats_port,
         }
         for name, port in ports.items():
@@ -126,7 +134,18 @@ class Settings(BaseSettings):
         if self.mqtt_certificate is None and not ipaddress.ip_address(self.mqtt_bind).is_loopback:
             raise ValueError(
                 f"WAYSTATION_MQTT_BIND is {self.mqtt_bind}, where others can listen in: "
-                "set WAYSTATION_MQTT_CERTIFICATE and WAYSTATION_MQTT_KEY too"
+                "set WAYSTATION_MQTT_CERTIFICATE and WAYSTATION_MQTT_KEY too, "
+                "or WAYSTATION_MQTT_LISTEN instead, which makes them"
+            )
+        if self.broker != "embedded" and self.mqtt_listen:
+            raise ValueError(
+                f"WAYSTATION_MQTT_LISTEN opens the embedded broker, but WAYSTATION_BROKER is {self.broker}: "
+                "where that one listens stands in its own configuration"
+            )
+        if self.mqtt_plain and not is_loopback(self.mqtt_host or "127.0.0.1"):
+            raise ValueError(
+                f"WAYSTATION_MQTT_PLAIN is set and WAYSTATION_MQTT_HOST is {self.mqtt_host}, "
+                "beyond this machine, where others can listen in: give the broker a certificate"
             )
         if self.webhook_url and not self.webhook_secret.get_secret_value():
             raise ValueError(
@@ -159,6 +178,14 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address or name that never leaves this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def environment_names() -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import secrets as random_words
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
+from types import MappingProxyType
 
 from device_sim.control import Control, Played
 from device_sim.edge_box import BoxSettings
@@ -17,15 +18,17 @@ from device_sim.station_plan import StationPlan
 from device_sim.turnstile import Turnstile
 from domain.errors import Conflict
 from domain.ids import edge_box
-from runtime.broker_address import broker_address
+from runtime.broker_address import station_address
 from runtime.children import Child, ChildPlan
 from runtime.descriptors import make_room
 from runtime.first_stations import fill, to_simulate
 from runtime.installation import CannotStart, Installation
+from runtime.mosquitto_files import export_all
 from runtime.output import say
 from runtime.ready import wait_for_a_gateway
 from runtime.secrets import Secrets
 from runtime.settings import Settings
+from runtime.station_passwords import SIMULATOR, station_logins
 from runtime.stopping import StopSignals
 from storage.credentials import Credential, add_credential, list_credentials
 from storage.database import Database
@@ -56,6 +59,7 @@ def run_simulator(here: Installation, part: tuple[int, int] | None = None, *, fi
         if fills:
             fill(database, here.settings, here.now_ms())
         plans = with_credentials(database, to_simulate(database, here.settings), here.now_ms())
+        passwords = _known_to_mosquitto(here, database, tells=part is None)
         if part is None:
             wait_for_a_gateway(database, here.clock, signals.wait)
     finally:
@@ -64,7 +68,7 @@ def run_simulator(here: Installation, part: tuple[int, int] | None = None, *, fi
     if part is None and parts > 1:
         _share_out(here, plans, parts, signals)
     else:
-        _play(here, plans, part or (0, 1), signals)
+        _play(here, plans, part or (0, 1), signals, passwords)
 
 
 def processes_for(settings: Settings, stations: int) -> int:
@@ -74,7 +78,11 @@ def processes_for(settings: Settings, stations: int) -> int:
 
 
 def _play(
-    here: Installation, plans: Sequence[StationPlan], part: tuple[int, int], signals: StopSignals
+    here: Installation,
+    plans: Sequence[StationPlan],
+    part: tuple[int, int],
+    signals: StopSignals,
+    passwords: Mapping[str, str],
 ) -> None:
     settings, secrets = here.settings, here.secrets()
     number, parts = part
@@ -86,7 +94,7 @@ def _play(
     fleet = Fleet(
         mine,
         clock=here.clock,
-        open_line=open_lines(here, secrets, loop, turnstile),
+        open_line=open_lines(here, secrets, loop, turnstile, passwords),
         verify_keys=secrets.commands.verify_keys(),
         seed=settings.sim_seed,
         hour_shift=settings.sim_hour_shift,
@@ -171,19 +179,21 @@ def _listen(control: Control) -> None:
 
 
 def open_lines(
-    here: Installation, secrets: Secrets, loop: MqttLoop, turnstile: Turnstile | None = None
+    here: Installation,
+    secrets: Secrets,
+    loop: MqttLoop,
+    turnstile: Turnstile | None = None,
+    passwords: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[[StationPlan, LineEvents], Line]:
     """How a simulated station reaches the broker: with a credential of its own, as a real one."""
-    at = broker_address(here.settings)
-    broker = BrokerAddress(
-        at.host, at.port, at.tls, longest_backoff_s=LONGEST_BACKOFF_S, turnstile=turnstile
-    )
+    at = station_address(here.settings)
+    broker = BrokerAddress(at.host, at.port, at.tls, longest_backoff_s=LONGEST_BACKOFF_S, turnstile=turnstile)
 
     def open_line(plan: StationPlan, events: LineEvents) -> Line:
         login = Login(
             client_id=f"sim-{plan.id}-{random_words.token_hex(4)}",
             username=plan.id,
-            password=secrets.issue_station(plan.adcode, plan.id, here.now_ms()),
+            password=passwords.get(plan.id) or secrets.issue_station(plan.adcode, plan.id, here.now_ms()),
         )
         return StationLine(loop, broker, login, plan.adcode, plan.id, events)
 
@@ -200,5 +210,17 @@ def with_credentials(database: Database, plans: list[StationPlan], now_ms: int) 
     if new:
         with database.write() as connection:
             for plan in new:
-                add_credential(connection, Credential(edge_box(plan.id), "simulator", now_ms))
+                add_credential(connection, Credential(edge_box(plan.id), SIMULATOR, now_ms))
     return [plan for plan in plans if plan.id in valid or plan.id not in ever]
+
+
+def _known_to_mosquitto(here: Installation, database: Database, *, tells: bool) -> Mapping[str, str]:
+    """Passwords by station where the broker takes no others; `tells` it of new ones first."""
+    if here.settings.broker != "mosquitto":
+        return {}
+    if tells:
+        export_all(here, database)
+    with database.read() as connection:
+        logins = station_logins(connection, here.secrets())
+    boxes = (one for one in logins if one.username == one.speaker.station)
+    return {one.username: one.password for one in boxes if one.password is not None}

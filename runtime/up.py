@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 from domain.errors import StorageUnavailable
 from runtime.broker import FOLDER as BROKER_FOLDER
-from runtime.broker_address import broker_address, reachable
+from runtime.broker_address import broker_address, prepare_certificate, reachable, station_address
 from runtime.broker_config import BrokerFiles
 from runtime.children import Child, ChildPlan
 from runtime.first_rulebook import seed
 from runtime.first_stations import fill, to_simulate
 from runtime.installation import CannotStart, Installation
 from runtime.instance_lock import InstanceLock
+from runtime.listening import remember, settled, shows_own_certificate
 from runtime.output import say
 from runtime.ready import answers, gateway_listens, station_speaks, written_since
 from runtime.stopping import StopSignals
@@ -45,8 +46,9 @@ class _ChildSaidWhy(Exception):
 class Up:
     """One run of the whole hub on this machine."""
 
-    def __init__(self, here: Installation) -> None:
+    def __init__(self, here: Installation, listen: str | None = None) -> None:
         self._here = here
+        self._listen = listen
         self._clock = here.clock
         self._began_s = here.clock.monotonic_s()
         self._began_ms = here.now_ms()
@@ -59,11 +61,13 @@ class Up:
         self._lock.take()
         database: Database | None = None
         try:
+            self._open_to_others()
             self._refuse_taken_port()
             self._here.series()
-            broker_address(self._here.settings)
             self._here.secrets()
-            self._start("broker", grace_s=12.0)
+            broker_address(self._here.settings)
+            if self._here.settings.broker == "embedded":
+                self._start("broker", grace_s=12.0)
             database = self._prepare_data()
             self._start_parts(database)
             if not self._signals.look():
@@ -98,13 +102,17 @@ class Up:
 
     def _start_parts(self, database: Database) -> None:
         settings = self._here.settings
-        host = broker_address(settings).host
+        broker = broker_address(settings)
         pid_file = BrokerFiles(settings.var_dir / BROKER_FOLDER).pid
         # Somebody else's broker may answer on the port: ours has also written who it is.
+        outside = settings.broker != "embedded"
         self._wait(
-            "broker", lambda: written_since(pid_file, self._began_ms) and answers(host, settings.mqtt_port)
+            "broker",
+            lambda: (
+                (outside or written_since(pid_file, self._began_ms)) and answers(broker.host, broker.port)
+            ),
         )
-        self._progress(f"broker takes stations on port {settings.mqtt_port}")
+        self._progress(f"broker takes stations on port {station_address(settings).port}")
         since_ms = self._here.now_ms()
         # Reading their own code takes each of them longer than anything else: all do it at once.
         self._start("api")
@@ -174,6 +182,19 @@ class Up:
                     child.kill()
         if running:
             self._progress("everything has ended; the data stay")
+
+    def _open_to_others(self) -> None:
+        """Let every part, and every command after this one, know where the broker listens."""
+        here = self._here
+        if self._listen is not None and here.settings.broker != "embedded":
+            raise CannotStart(
+                f"--listen opens the embedded broker, but WAYSTATION_BROKER is {here.settings.broker}: "
+                "where that one listens stands in its own configuration."
+            )
+        remember(here.var_dir, settled(self._listen))
+        here.settings = Installation.from_environment().settings
+        if shows_own_certificate(here.settings):
+            prepare_certificate(here)
 
     def _refuse_taken_port(self) -> None:
         settings = self._here.settings

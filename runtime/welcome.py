@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from runtime.installation import Installation
 from runtime.sign_in import demo_token, sign_in_link, staff_token
+from runtime.way_in import way_in
 from storage.database import Database
 from storage.registry import list_devices, list_doors
 from storage.stations import get_station
@@ -48,7 +49,21 @@ def welcome(here: Installation, database: Database) -> str:
             "  Break something, and watch the overview:",
             f"    ./waystation sim fault {cabinet} swap_cabinet/1 overheat --slot 3",
         ]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *_for_boards(here), ""])
+
+
+def _for_boards(here: Installation) -> list[str]:
+    """What a board on the network needs, where the broker is open to it."""
+    way = way_in(here.settings)
+    if way.authority is None:
+        return []
+    name = "the station" if way.names_count else "any"
+    return [
+        "  Connect a board of your own:",
+        f"    host {way.host}  port {way.port}  (MQTT 3.1.1, TLS)  user name: {name}",
+        f"    to trust: {way.authority}  (./waystation credential ca shows its fingerprint)",
+        "    password: ./waystation station add …, then ./waystation credential issue …",
+    ]
 
 
 def _a_door(connection: Connection, but_not: str | None) -> str | None:

@@ -32,7 +32,7 @@ def message_of(notice: NoticeRow, base_url: str, now_ms: int) -> Message:
         "id": f"{alert.id}:{notice.what}",
         "what": notice.what,
         "repeated": notice.repeated,
-        "sent_at": _time(now_ms),
+        "sent_at": time_text(now_ms),
         "text_zh": f"【重发】{zh}" if notice.repeated else zh,
         "text_en": f"[Sent again] {en}" if notice.repeated else en,
         "link": f"{base_url}/#{alert.station}",
@@ -55,9 +55,9 @@ def message_of(notice: NoticeRow, base_url: str, now_ms: int) -> Message:
             "reasons": alert.values,
             "text_zh": alert.text_zh,
             "text_en": alert.text_en,
-            "happened_at": _time(alert.happened_ms),
-            "learned_at": _time(alert.learned_ms),
-            "resolved_at": None if alert.resolved_ms is None else _time(alert.resolved_ms),
+            "happened_at": time_text(alert.happened_ms),
+            "learned_at": time_text(alert.learned_ms),
+            "resolved_at": None if alert.resolved_ms is None else time_text(alert.resolved_ms),
             "resolved_reason": alert.resolved_reason,
             "note": alert.note,
         },
@@ -78,6 +78,7 @@ def _texts(notice: NoticeRow) -> tuple[str, str]:
     return zh, en
 
 
-def _time(at_ms: int) -> str:
+def time_text(at_ms: int) -> str:
+    """As messages write it: UTC with milliseconds."""
     moment = _EPOCH + timedelta(milliseconds=at_ms)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"

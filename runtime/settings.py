@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     influx_org: str = ""
     influx_bucket: str = "waystation"
     influx_token: SecretStr = SecretStr("")
+    outbox_max_mb: int = Field(20_000, ge=10)
     retention_days: int = Field(30, ge=1)
     rollup_retention_days: int = Field(730, ge=1)
 
@@ -115,9 +116,10 @@ class Settings(BaseSettings):
         ports = {
             "WAYSTATION_API_PORT": self.api_port,
             "WAYSTATION_MQTT_PORT": self.mqtt_port,
-            "WAYSTATION_MQTT_TLS_PORT": self.mqtt_tls_port,
             "WAYSTATION_NATS_PORT": self.nats_port,
         }
+        if self.broker == "mosquitto":
+            ports["WAYSTATION_MQTT_TLS_PORT"] = self.mqtt_tls_port
         for name, port in ports.items():
             for other, taken in ports.items():
                 if name < other and port == taken:

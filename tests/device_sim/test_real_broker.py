@@ -94,7 +94,7 @@ class SmallHub:
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
     """A nats-server of its own."""
-    running = Broker("nats", tmp_path)
+    running = Broker(tmp_path)
     running.start()
     yield running
     running.kill()

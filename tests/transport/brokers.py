@@ -1,4 +1,4 @@
-"""Broker processes for tests: nats-server, and mosquitto where it is installed."""
+"""Broker processes for tests of the transport: a bare nats-server, and Mosquitto as it is shipped."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import contextlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
+from runtime.clock import WallClock
+from runtime.secrets import load_or_create_secrets
+from signing.station_credential import Role
+from tests.mosquitto import Mosquitto, login
 from tests.waiting import eventually
 
 NATS_SERVER = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which(
     "nats-server"
 )
-MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 
 QUICK = "ws/330106/s1/quick/door_lock/1/event"
 BULK = "ws/330106/s1/bulk/climate_sensor/1/telemetry"
@@ -31,38 +33,32 @@ def free_port() -> int:
         return port
 
 
-class Broker:
-    """A broker process that keeps its port and its store over restarts."""
+Login = tuple[str | None, str | None]
 
-    def __init__(self, kind: str, folder: Path, ack_wait: str = "1s", permissions: str = "") -> None:
-        self.kind = kind
-        self.port = free_port()
+
+class Broker:
+    """A nats-server that keeps its port and its store over restarts."""
+
+    kind = "nats"
+    tls: ssl.SSLContext | None = None
+
+    def __init__(self, folder: Path, ack_wait: str = "1s", permissions: str = "") -> None:
+        self.port = self.hub_port = free_port()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        if kind == "nats":
-            assert NATS_SERVER is not None
-            self._config = config = folder / "nats.conf"
-            config.write_text(
-                f"""
-                server_name: test
-                listen: "127.0.0.1:{free_port()}"
-                max_payload: 65536
-                jetstream {{ store_dir: "{folder / "store"}", max_mem: 64M, max_file: 256M }}
-                mqtt {{ listen: "127.0.0.1:{self.port}", ack_wait: "{ack_wait}", max_ack_pending: 20000 }}
-                {permissions}
-                """
-            )
-            self._command = [NATS_SERVER, "-c", str(config)]
-        else:
-            if MOSQUITTO is None:
-                pytest.skip("mosquitto is not installed")
-            config = folder / "mosquitto.conf"
-            config.write_text(
-                f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 20000\n"
-                f"max_queued_messages 0\npersistence true\npersistence_location {folder}/\n"
-                f"autosave_interval 1\nautosave_on_changes true\n"
-            )
-            self._command = [MOSQUITTO, "-c", str(config)]
+        assert NATS_SERVER is not None
+        self._config = config = folder / "nats.conf"
+        config.write_text(
+            f"""
+            server_name: test
+            listen: "127.0.0.1:{free_port()}"
+            max_payload: 65536
+            jetstream {{ store_dir: "{folder / "store"}", max_mem: 64M, max_file: 256M }}
+            mqtt {{ listen: "127.0.0.1:{self.port}", ack_wait: "{ack_wait}", max_ack_pending: 20000 }}
+            {permissions}
+            """
+        )
+        self._command = [NATS_SERVER, "-c", str(config)]
 
     def start(self) -> None:
         """Start it and wait until it takes connections."""
@@ -78,6 +74,14 @@ class Broker:
             wire.settimeout(5.0)
             if wire.recv(4)[:1] == b"\x20":
                 wire.sendall(b"\xe0\x00")
+
+    def hub_login(self, _role: Role) -> Login:
+        """Nobody is asked who he is."""
+        return None, None
+
+    def station_login(self, _station: str) -> Login:
+        """Nobody is asked who he is."""
+        return None, None
 
     def rewrite(self, old: str, new: str) -> None:
         """Change its configuration file."""
@@ -113,3 +117,36 @@ class Broker:
         except OSError:
             return False
         return True
+
+
+class ShippedMosquitto(Mosquitto):
+    """Mosquitto as it is shipped; stations s0 to s199 hold a credential."""
+
+    kind = "mosquitto"
+
+    def __init__(self, folder: Path) -> None:
+        secrets = load_or_create_secrets(folder, WallClock().now_ms())
+        names = [f"s{n}" for n in range(200)]
+        super().__init__(folder, secrets, [login(name, "330106", f"password of {name}") for name in names])
+        self._passwords = secrets.broker_passwords
+
+    @property
+    def port(self) -> int:
+        """Where stations connect."""
+        return self.station_port
+
+    def hub_login(self, role: Role) -> Login:
+        """User name and password of a process of the hub."""
+        return role, self._passwords[role]
+
+    def station_login(self, station: str) -> Login:
+        """User name and password of a station."""
+        return station, f"password of {station}"
+
+
+AnyBroker = Broker | ShippedMosquitto
+
+
+def broker_of(kind: str, folder: Path) -> AnyBroker:
+    """Either of the two, not started."""
+    return Broker(folder) if kind == "nats" else ShippedMosquitto(folder)

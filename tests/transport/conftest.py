@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.transport.brokers import Broker
+from tests.transport.brokers import AnyBroker, Broker, broker_of
 from tests.waiting import eventually
 from transport.hub import HubLink
 from transport.lane import LaneOptions
@@ -21,16 +21,16 @@ StartStation = Callable[..., StationLink]
 @pytest.fixture
 def nats(tmp_path: Path) -> Iterator[Broker]:
     """A nats-server with JetStream and MQTT; unacknowledged messages come again after 1 s."""
-    broker = Broker("nats", tmp_path)
+    broker = Broker(tmp_path)
     broker.start()
     yield broker
     broker.kill()
 
 
 @pytest.fixture(params=["nats", "mosquitto"])
-def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyBroker]:
     """The same test body over both brokers."""
-    running = Broker(request.param, tmp_path)
+    running = broker_of(request.param, tmp_path)
     running.start()
     yield running
     running.kill()
@@ -51,24 +51,32 @@ def start_hub() -> Iterator[StartHub]:
     links: list[HubLink] = []
 
     def start(
-        broker: Broker, *, inbox_size: int = 30_000, keepalive_s: int = 30, wait: bool = True
+        broker: AnyBroker, *, inbox_size: int = 30_000, keepalive_s: int = 30, wait: bool = True
     ) -> HubLink:
+        username, password = broker.hub_login("gateway")
         link = HubLink(
             "127.0.0.1",
-            broker.port,
+            broker.hub_port,
             {
                 "quick": LaneOptions(
                     client_id="hub-quick-7f",
                     filters=(("ws/+/+/quick/+/+/+", 1), ("hub/command/+", 0)),
+                    username=username,
+                    password=password,
                     keepalive_s=keepalive_s,
                     repeat_patience_s=1.5,
                 ),
                 "bulk": LaneOptions(
-                    client_id="hub-bulk-7f", filters=(("ws/+/+/bulk/+/+/+", 1),), keepalive_s=keepalive_s
+                    client_id="hub-bulk-7f",
+                    filters=(("ws/+/+/bulk/+/+/+", 1),),
+                    username=username,
+                    password=password,
+                    keepalive_s=keepalive_s,
                 ),
             },
             inbox_size,
             lambda: 1_700_000_000_000,
+            broker.tls,
         )
         links.append(link)
         link.start()
@@ -86,7 +94,7 @@ def start_station(loop: MqttLoop) -> StartStation:
     """Connect a station and wait until it hears its branch; `heard` collects what came down."""
 
     def start(
-        broker: Broker,
+        broker: AnyBroker,
         station: str = "s1",
         *,
         heard: list[tuple[str, bytes]] | None = None,
@@ -94,6 +102,7 @@ def start_station(loop: MqttLoop) -> StartStation:
         max_unconfirmed: int = 30_000,
     ) -> StationLink:
         sink = heard if heard is not None else []
+        username, password = broker.station_login(station)
         link = StationLink(
             loop,
             StationOptions(
@@ -102,6 +111,9 @@ def start_station(loop: MqttLoop) -> StartStation:
                 adcode="330106",
                 station=station,
                 client_id=f"station-{station}",
+                username=username,
+                password=password,
+                tls=broker.tls,
                 will=will,
                 max_unconfirmed=max_unconfirmed,
             ),

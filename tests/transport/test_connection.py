@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import BadSettings
-from tests.transport.brokers import BULK, Broker, free_port
+from tests.transport.brokers import BULK, AnyBroker, Broker, free_port
 from tests.transport.conftest import StartStation
 from tests.waiting import eventually
 from transport.bus import HubBus
@@ -43,7 +43,7 @@ def test_a_refused_filter_is_told_and_asked_for_until_it_is_granted(
 ) -> None:
     denied = """authorization { users = [{ user: hub, password: hub,
         permissions: { subscribe: { deny: ["ws.*.*.bulk.>"] } } }] }"""
-    broker = Broker("nats", tmp_path, permissions=denied)
+    broker = Broker(tmp_path, permissions=denied)
     broker.start()
     got: list[bytes] = []
     connection = Connection(
@@ -83,7 +83,7 @@ def test_a_refused_filter_is_told_and_asked_for_until_it_is_granted(
 def test_wrong_credentials_are_told_once_and_tried_again_without_the_id(
     tmp_path: Path, loop: MqttLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broker = Broker("nats", tmp_path, permissions="authorization { users = [{ user: hub, password: hub }] }")
+    broker = Broker(tmp_path, permissions="authorization { users = [{ user: hub, password: hub }] }")
     broker.start()
     connection = Connection(
         ConnectionOptions(
@@ -123,12 +123,16 @@ def test_a_broker_that_is_not_there_is_tried_again_and_again(
 
 
 @pytest.mark.integration
-def test_the_bus_carries_hints_both_ways(broker: Broker, start_station: StartStation) -> None:
+def test_the_bus_carries_hints_both_ways(broker: AnyBroker, start_station: StartStation) -> None:
     hints: list[tuple[str, bytes]] = []
+    username, password = broker.hub_login("gateway")
     bus = HubBus(
         "127.0.0.1",
-        broker.port,
+        broker.hub_port,
         "api-1",
+        username=username,
+        password=password,
+        tls=broker.tls,
         filters=("hub/hint/+", BULK),
         on_hint=lambda *hint: hints.append(hint),
     )

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import pytest
 
-from tests.transport.brokers import BULK, QUICK, Broker
+from tests.transport.brokers import BULK, QUICK, AnyBroker, Broker
 from tests.transport.conftest import StartHub, StartStation
 from tests.waiting import eventually
 from transport.hub import HubLink
@@ -44,7 +44,7 @@ def test_a_message_that_is_not_acknowledged_is_not_doubled_by_the_brokers_repeti
 
 
 def test_a_message_taken_and_not_acknowledged_comes_again_on_the_next_connection(
-    broker: Broker, start_hub: StartHub, start_station: StartStation
+    broker: AnyBroker, start_hub: StartHub, start_station: StartStation
 ) -> None:
     first = start_hub(broker)
     assert start_station(broker).publish(QUICK, b"sos")
@@ -55,7 +55,7 @@ def test_a_message_taken_and_not_acknowledged_comes_again_on_the_next_connection
 
 
 def test_an_acknowledgement_from_before_a_broker_restart_does_not_touch_the_message_that_has_its_id_now(
-    broker: Broker, start_hub: StartHub, start_station: StartStation
+    broker: AnyBroker, start_hub: StartHub, start_station: StartStation
 ) -> None:
     hub, station = start_hub(broker), start_station(broker)
     assert station.publish(QUICK, b"A")
@@ -81,7 +81,7 @@ def test_an_acknowledgement_from_before_a_broker_restart_does_not_touch_the_mess
 
 
 def test_after_a_broker_kill_both_lanes_come_back_and_hear_again(
-    broker: Broker, start_hub: StartHub, start_station: StartStation
+    broker: AnyBroker, start_hub: StartHub, start_station: StartStation
 ) -> None:
     hub, station = start_hub(broker), start_station(broker)
     for _ in range(2):
@@ -102,7 +102,7 @@ def test_after_a_broker_kill_both_lanes_come_back_and_hear_again(
 
 
 def test_what_is_published_without_a_connection_is_refused_and_never_arrives_later(
-    broker: Broker, start_hub: StartHub, start_station: StartStation
+    broker: AnyBroker, start_hub: StartHub, start_station: StartStation
 ) -> None:
     heard: list[tuple[str, bytes]] = []
     hub, station = start_hub(broker), start_station(broker, heard=heard)
@@ -124,7 +124,7 @@ def test_what_is_published_without_a_connection_is_refused_and_never_arrives_lat
 
 
 def test_twenty_thousand_messages_arrive_exactly_once_and_every_ack_goes_out(
-    broker: Broker, start_hub: StartHub, start_station: StartStation
+    broker: AnyBroker, start_hub: StartHub, start_station: StartStation
 ) -> None:
     count = 20_000
     heard: list[tuple[str, bytes]] = []
@@ -192,7 +192,7 @@ def test_hints_have_no_id_and_are_not_taken_for_repetitions(
 
 
 def test_a_full_inbox_refuses_and_the_broker_brings_the_rest_again(
-    broker: Broker, start_hub: StartHub, start_station: StartStation
+    broker: AnyBroker, start_hub: StartHub, start_station: StartStation
 ) -> None:
     hub, station = start_hub(broker, inbox_size=10), start_station(broker)
     for n in range(30):
@@ -211,7 +211,7 @@ def test_a_full_inbox_refuses_and_the_broker_brings_the_rest_again(
 
 
 def test_a_gateway_that_takes_nothing_stays_connected_past_its_keep_alive(
-    broker: Broker, start_hub: StartHub, start_station: StartStation
+    broker: AnyBroker, start_hub: StartHub, start_station: StartStation
 ) -> None:
     hub, station = start_hub(broker, keepalive_s=2), start_station(broker)
     for n in range(2_000):

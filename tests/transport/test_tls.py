@@ -60,7 +60,7 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
 @pytest.fixture
 def tls_broker(tmp_path: Path) -> Iterator[Broker]:
     cert_file, key_file = self_signed(tmp_path)
-    broker = Broker("nats", tmp_path)
+    broker = Broker(tmp_path)
     broker.rewrite("ack_wait:", f'tls {{ cert_file: "{cert_file}", key_file: "{key_file}" }}, ack_wait:')
     broker.start()
     yield broker

@@ -12,6 +12,7 @@ from runtime import (
     commands_conform,
     commands_credential,
     commands_db,
+    commands_health,
     commands_process,
     commands_quarantine,
     commands_report,
@@ -74,3 +75,4 @@ app.add_typer(commands_token.app, name="token")
 app.add_typer(commands_rules.app, name="rules")
 app.add_typer(commands_quarantine.app, name="quarantine")
 app.command("report")(commands_report.report)
+app.command("health")(commands_health.health)

@@ -13,7 +13,7 @@ SECRETS = ("WAYSTATION_DATABASE_URL", "WAYSTATION_INFLUX_TOKEN", "WAYSTATION_WEB
 
 
 def with_secrets_read(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment with each `NAME_FILE` replaced by NAME and what that file holds, without its last newline.
+    """The environment with each `NAME_FILE` replaced by NAME and the line that its file holds.
 
     Raises BadSettings when a file cannot be read or is empty, or when both names are set.
     """

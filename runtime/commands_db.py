@@ -20,6 +20,9 @@ app = typer.Typer(no_args_is_help=True, help="The database.")
 def init() -> None:
     """Make the keys, the database and the first rulebook; harmless when they are there.
 
+    With WAYSTATION_SERIES=influx also what InfluxDB needs: organisation, buckets with their retention,
+    and the task that fills the hourly one. A new InfluxDB takes WAYSTATION_INFLUX_TOKEN as its first.
+
     Example: ./waystation db init
     """
     from runtime.first_rulebook import seed
@@ -33,6 +36,13 @@ def init() -> None:
     finally:
         database.close()
     say(f"The database is ready and rulebook {row.version} is in force.")
+    if here.settings.series == "influx":
+        from storage.influx_setup import prepare
+
+        settings = here.settings
+        for line in prepare(here.influx_at(), settings.retention_days, settings.rollup_retention_days):
+            say(line)
+        say("InfluxDB is ready.")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The courier as a process; old rows are swept out beside it."""
+"""The courier as a process: notices, readings to InfluxDB, and old rows swept out beside them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import threading
 from courier.courier import Courier
 from courier.webhook import WebhookChannel
 from runtime.housekeeping import keep_tidy
-from runtime.installation import Installation
+from runtime.installation import CannotStart, Installation
+from runtime.sending import Sending
 from runtime.stopping import on_signal
 
 
@@ -28,9 +29,14 @@ def run_courier(here: Installation) -> None:
         daemon=True,
     )
     tidy.start()
+    sending = Sending(here, database, channels, stop)
+    sending.start()
     try:
         Courier(database, channels, here.clock, base_url=settings.base_url).run(stop)
     finally:
         stop.set()
+        sending.join(5.0)
         tidy.join(5.0)
         database.close()
+    if sending.failed:
+        raise CannotStart("Sending readings to InfluxDB has ended; the log says why.")

@@ -34,7 +34,8 @@ def run_gateway(here: Installation) -> None:
         gateway = make_gateway(here, database)
         on_signal(gateway.stop)
         threading.Thread(target=_end_when_dead, args=(gateway,), name="health-watch", daemon=True).start()
-        _advise(database)
+        if here.settings.series == "sql":
+            _advise(database)
         gateway.run()
     finally:
         database.close()
@@ -45,8 +46,8 @@ def _advise(database: Database) -> None:
         known = len(all_stations(connection))
     if known > SQL_STATIONS:
         logger.warning(
-            "There are %d stations, and series in the same database are meant for up to %d: "
-            "watch its size, and keep fewer days with WAYSTATION_RETENTION_DAYS",
+            "There are %d stations, and readings in the same database are meant for up to %d: "
+            "set WAYSTATION_SERIES to influx (docs/series.md)",
             known,
             SQL_STATIONS,
             extra={"action": "many_stations"},
@@ -79,7 +80,7 @@ def make_gateway(here: Installation, database: Database) -> Gateway:
     )
     channels = ("webhook",) if settings.webhook_url else ()
     options = GatewayOptions(retention_days=settings.retention_days, channels=channels)
-    return Gateway(database, here.series(), hub, secrets.commands.active, here.clock, options)
+    return Gateway(database, here.inflow(), hub, secrets.commands.active, here.clock, options)
 
 
 def _end_when_dead(gateway: Gateway) -> None:

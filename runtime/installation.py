@@ -16,6 +16,8 @@ from runtime.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from storage.database import Database
+    from storage.inflow import Inflow
+    from storage.influx_at import InfluxAt
     from storage.series import Series
 
 
@@ -75,16 +77,32 @@ class Installation:
         return migrate.upgrade(self.settings.store_url)
 
     def series(self) -> Series:
-        """Where measured values go; CannotStart when this version cannot send them there."""
+        """Where measured values are read. Nothing is connected before the first question."""
         from storage.rolled_series import RolledSeries
         from storage.series import SqlSeries
 
-        if self.settings.series != "sql":
-            raise CannotStart(
-                f"WAYSTATION_SERIES is {self.settings.series}, which this version cannot write to yet; "
-                "leave it at sql."
-            )
+        if self.settings.series == "influx":
+            from storage.influx import Influx
+            from storage.influx_series import InfluxSeries
+
+            return RolledSeries(InfluxSeries(Influx(self.influx_at()), self.clock), self.clock)
         return RolledSeries(SqlSeries(), self.clock)
+
+    def inflow(self) -> Inflow:
+        """Where the gateway puts measured values: in tables, or in the outbox to InfluxDB."""
+        if self.settings.series == "influx":
+            from storage.series_outbox import Outbox
+
+            return Outbox()
+        return self.series()
+
+    def influx_at(self) -> InfluxAt:
+        """Where InfluxDB is, as the settings say."""
+        from storage.influx_at import InfluxAt
+
+        settings = self.settings
+        token = settings.influx_token.get_secret_value()
+        return InfluxAt(settings.influx_url, settings.influx_org, settings.influx_bucket, token)
 
     def database(self) -> Database:
         """The database, which must exist and have the shape of this version; CannotStart when not."""

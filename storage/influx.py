@@ -7,7 +7,7 @@ import ipaddress
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import urllib3
@@ -16,6 +16,7 @@ from influxdb_client.rest import ApiException
 
 from domain.errors import StorageUnavailable, WaystationError
 from storage.influx_answer import Row, rows
+from storage.influx_at import InfluxAt as InfluxAt
 
 CONNECT_S: Final = 2.0
 READ_S: Final = 4.0
@@ -25,18 +26,6 @@ _COME_BACK: Final = frozenset({408, 425, 429})
 _SAID: Final = 400
 
 Param = str | int | float | bool | datetime | timedelta
-
-
-class InfluxAt(NamedTuple):
-    """Where InfluxDB is and what is ours there. The token is secret: `repr` leaves it out."""
-
-    url: str
-    org: str
-    bucket: str
-    token: str
-
-    def __repr__(self) -> str:
-        return f"InfluxAt(url={self.url!r}, org={self.org!r}, bucket={self.bucket!r})"
 
 
 class InfluxAway(StorageUnavailable):

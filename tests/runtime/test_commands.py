@@ -50,12 +50,15 @@ def test_a_wrong_setting_is_said_in_one_sentence(waystation: Waystation) -> None
     assert "WAYSTATION_API_PORT" in said.err
 
 
-def test_series_that_cannot_be_written_yet_stop_the_start(waystation: Waystation) -> None:
-    influx = {"SERIES": "influx", "INFLUX_URL": "http://x", "INFLUX_ORG": "x", "INFLUX_TOKEN": "x"}
-    said = waystation("db", "prune", **{f"WAYSTATION_{name}": value for name, value in influx.items()})
+def test_an_influxdb_that_is_not_there_is_said_in_one_sentence(
+    waystation: Waystation, tmp_path: Path
+) -> None:
+    influx = {"SERIES": "influx", "INFLUX_URL": "http://127.0.0.1:9", "INFLUX_ORG": "x", "INFLUX_TOKEN": "x"}
+    settings = {f"WAYSTATION_{name}": value for name, value in influx.items()}
+    said = waystation("db", "init", WAYSTATION_VAR_DIR=str(tmp_path / "new"), **settings)
 
     assert (said.code, said.err.count("\n")) == (2, 1)
-    assert "cannot write to yet" in said.err
+    assert "InfluxDB does not answer at http://127.0.0.1:9" in said.err
 
 
 def test_the_first_init_makes_keys_database_and_rulebook(waystation: Waystation, tmp_path: Path) -> None:

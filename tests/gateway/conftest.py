@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateway.brokers import EMBEDDED
 from tests.gateway.house import Box, House, open_house
 from transport.loop import MqttLoop
 
 
 @pytest.fixture
-def house(tmp_path: Path, database_url: str) -> Iterator[House]:
-    with open_house(tmp_path / "var", database_url) as house:
+def broker_kind(request: pytest.FixtureRequest) -> str:
+    """Which broker the house has: the embedded one, unless a test asks for others by this name."""
+    return str(getattr(request, "param", EMBEDDED))
+
+
+@pytest.fixture
+def house(tmp_path: Path, database_url: str, broker_kind: str) -> Iterator[House]:
+    with open_house(tmp_path / "var", database_url, broker_kind=broker_kind) as house:
         yield house
 
 

@@ -137,11 +137,12 @@ def a_person(house: House) -> Iterator[Person]:
     """Somebody who is connected as the API is."""
     bus = HubBus(
         "127.0.0.1",
-        house.mqtt_port,
+        house.place.hub_port,
         f"api-{secrets.token_hex(8)}",
         username="api",
         password=house.secrets.broker_passwords["api"],
         on_hint=lambda _topic, _payload: None,
+        tls=house.place.tls,
     )
     bus.start()
     try:

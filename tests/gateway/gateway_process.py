@@ -40,7 +40,7 @@ class GatewayProcess:
             "PYTHONPATH": str(TREE),
             "WAYSTATION_VAR_DIR": str(house.var),
             "WAYSTATION_DATABASE_URL": house.url,
-            "WAYSTATION_MQTT_PORT": str(house.mqtt_port),
+            **house.place.settings,
             "WAYSTATION_WEBHOOK_URL": NOBODY_LISTENS,
             "WAYSTATION_WEBHOOK_SECRET": "for tests only",
         }

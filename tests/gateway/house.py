@@ -19,7 +19,6 @@ from domain.clock import Clock
 from domain.ids import DeviceId, edge_box
 from gateway.options import GatewayOptions
 from gateway.service import Gateway
-from runtime.broker import Broker
 from runtime.clock import WallClock
 from runtime.secrets import Secrets, load_or_create_secrets
 from storage import registry, rulebooks, stations
@@ -27,6 +26,7 @@ from storage.database import Database, open_database
 from storage.inflow import Inflow
 from storage.migrate import upgrade
 from storage.series import SqlSeries
+from tests.gateway.brokers import EMBEDDED, BrokerPlace, HouseBroker
 from tests.waiting import eventually
 from transport.hub import HubLink
 from transport.lane import LaneOptions
@@ -82,12 +82,21 @@ class House:
 
     var: Path
     url: str
-    broker: Broker
+    place: BrokerPlace
     secrets: Secrets
     database: Database
-    mqtt_port: int
+    passwords: dict[str, str]
     clock: Clock = field(default_factory=WallClock)
     gateways: list[tuple[Gateway, threading.Thread]] = field(default_factory=list)
+
+    @property
+    def broker(self) -> HouseBroker:
+        return self.place.broker
+
+    @property
+    def mqtt_port(self) -> int:
+        """Where stations connect."""
+        return self.place.station_port
 
     def gateway(self, series: Inflow | None = None) -> Gateway:
         """Start a gateway on a thread of this process and wait until it hears the broker."""
@@ -111,7 +120,7 @@ class House:
         quick = ((topics.QUICK_FILTER, 1), (topics.COMMAND_HINTS, 0))
         return HubLink(
             "127.0.0.1",
-            self.mqtt_port,
+            self.place.hub_port,
             {
                 "quick": LaneOptions(
                     client_id=ids.quick, filters=quick, username="gateway", password=password
@@ -125,6 +134,7 @@ class House:
             },
             30_000,
             self.clock.now_ms,
+            self.place.tls,
         )
 
     def stop_gateways(self) -> None:
@@ -149,7 +159,7 @@ class Box:
         self.conn = 0
         self.acks: list[dict[str, Any]] = []
         self.commands: list[tuple[DeviceId, dict[str, Any]]] = []
-        token = password or house.secrets.issue_station(ADCODE, self.station, WallClock().now_ms())
+        token = password or house.passwords[self.station]
         self.link = StationLink(
             loop,
             StationOptions(
@@ -160,6 +170,7 @@ class Box:
                 client_id=f"box-{self.station}-{self.boot}",
                 username=self.station,
                 password=token,
+                tls=house.place.tls,
             ),
             self._heard,
         )
@@ -217,19 +228,22 @@ class Box:
 
 
 @contextmanager
-def open_house(var: Path, url: str, stations_count: int = 2) -> Iterator[House]:
+def open_house(var: Path, url: str, stations_count: int = 2, broker_kind: str = EMBEDDED) -> Iterator[House]:
     """Broker and database, furnished; gateways and boxes are started by the test."""
     mqtt_port, nats_port = free_ports(2)
-    keys = load_or_create_secrets(var, WallClock().now_ms())
+    now_ms = WallClock().now_ms()
+    keys = load_or_create_secrets(var, now_ms)
+    names = [station_id(number) for number in range(1, stations_count + 1)]
+    passwords = {name: keys.issue_station(ADCODE, name, now_ms) for name in names}
+    place = BrokerPlace(broker_kind, var, keys, passwords, (mqtt_port, nats_port))
     upgrade(url)
     database = open_database(url)
     furnish(database, stations_count)
-    broker = Broker(var, mqtt_port, nats_port, secrets=keys)
-    broker.start()
-    house = House(var, url, broker, keys, database, mqtt_port)
+    place.broker.start()
+    house = House(var, url, place, keys, database, passwords)
     try:
         yield house
     finally:
         house.stop_gateways()
-        broker.stop()
+        place.broker.stop()
         database.close()

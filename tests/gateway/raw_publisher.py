@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from collections.abc import Iterable, Iterator
 from itertools import islice
+
+from transport.dial import dial
 
 AT_ONCE = 500
 _CONNACK_OK = b"\x20\x02\x00\x00"
 _PUBACK_BYTES = 4
 
 
-def publish_all(port: int, username: str, password: str, messages: Iterable[tuple[str, bytes]]) -> int:
+def publish_all(
+    port: int,
+    username: str,
+    password: str,
+    messages: Iterable[tuple[str, bytes]],
+    tls: ssl.SSLContext | None = None,
+) -> int:
     """Send (topic, payload) pairs and wait for each PUBACK; returns how many there were."""
     count = 0
     waiting: Iterator[tuple[str, bytes]] = iter(messages)
-    with socket.create_connection(("127.0.0.1", port), 10) as sock:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with dial("127.0.0.1", port, tls, 10) as sock:
         sock.sendall(_connect(f"raw-{username}", username, password))
         assert _read(sock, 4) == _CONNACK_OK, "the broker refuses the publisher"
         while batch := list(islice(waiting, AT_ONCE)):

@@ -9,13 +9,17 @@ import pytest
 from gateway.fleet import Fleet
 from gateway.loading import load_fleet
 from storage.series import SqlSeries
+from tests.gateway.brokers import EVERY_BROKER
 from tests.gateway.house import Box, House
 from tests.gateway.keeping_box import KeepingBox, talking
 from tests.gateway.skipping_clock import SkippingClock
 from tests.waiting import eventually
 from transport.loop import MqttLoop
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("broker_kind", EVERY_BROKER, indirect=True),
+]
 
 
 def test_ages_of_reports_that_said_nothing_new_survive_a_restart(house: House, box: Box) -> None:

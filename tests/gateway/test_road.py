@@ -7,10 +7,14 @@ import json
 import pytest
 
 from domain import topics
+from tests.gateway.brokers import EVERY_BROKER
 from tests.gateway.house import ADCODE, Box, House
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("broker_kind", EVERY_BROKER, indirect=True),
+]
 
 
 def test_a_report_becomes_state_history_and_a_promise(house: House, box: Box) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from domain import topics
 from domain.ids import DeviceId
+from tests.gateway.brokers import EMBEDDED, EVERY_BROKER
 from tests.gateway.door import DoorBox, a_person
 from tests.gateway.gateway_process import GatewayProcess
 from tests.gateway.house import ADCODE, House, open_house, station_id
@@ -21,15 +22,16 @@ from tests.waiting import eventually
 from transport.loop import MqttLoop
 
 BACKLOG = int(os.environ.get("WAYSTATION_TEST_BACKLOG", "200000"))
+BACKLOG_ELSEWHERE = 30_000
 STATIONS = 10
 WITHIN_S = 2.0
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120 + BACKLOG / 500)]
 
 
-def waits(house: House) -> int:
+def waits(house: House, count: int) -> int:
     """How many messages of the backlog have no row yet."""
-    return BACKLOG - int(house.rows("SELECT count(*) FROM series_occupancy_sensor")[0][0])
+    return count - int(house.rows("SELECT count(*) FROM series_occupancy_sensor")[0][0])
 
 
 def backlog(house: House, station: str, count: int) -> Iterator[tuple[str, bytes]]:
@@ -40,44 +42,45 @@ def backlog(house: House, station: str, count: int) -> Iterator[tuple[str, bytes
         yield topic, body.encode()
 
 
-def pile_up(house: House) -> None:
+def pile_up(house: House, count: int) -> None:
     for number in range(2, STATIONS + 2):
         station = station_id(number)
-        token = house.secrets.issue_station(ADCODE, station, house.clock.now_ms())
-        messages = backlog(house, station, BACKLOG // STATIONS)
-        publish_all(house.mqtt_port, station, token, messages)
+        messages = backlog(house, station, count // STATIONS)
+        publish_all(house.mqtt_port, station, house.passwords[station], messages, house.place.tls)
 
 
+@pytest.mark.parametrize("broker_kind", EVERY_BROKER, indirect=True)
 def test_while_a_backlog_drains_a_door_opens_and_a_forced_door_is_told(
-    tmp_path: Path, database_url: str, loop: MqttLoop
+    tmp_path: Path, database_url: str, loop: MqttLoop, broker_kind: str
 ) -> None:
-    with open_house(tmp_path / "var", database_url, STATIONS + 1) as house:
+    count = BACKLOG if broker_kind == EMBEDDED else min(BACKLOG, BACKLOG_ELSEWHERE)
+    with open_house(tmp_path / "var", database_url, STATIONS + 1, broker_kind) as house:
         house.gateway()
         house.stop_gateways()
         gateway = GatewayProcess(house)
         door = DoorBox(house, loop)
         try:
-            pile_up(house)
+            pile_up(house, count)
             with talking(door), a_person(house) as person:
                 eventually(lambda: door.box.connected, 10)
                 gateway.start()
-                eventually(lambda: waits(house) < BACKLOG, 30, saying="it has begun")
+                eventually(lambda: waits(house, count) < count, 30, saying="it has begun")
                 began_s = time.monotonic()
                 opened_s = [person.opens(door)]
                 forced_s = time.monotonic()
                 door.say("door_lock", "event", {"type": "forced"}, safety=True)
                 eventually(lambda: house.rows("SELECT 1 FROM alert WHERE code='door_forced'"), 10)
                 told_s = time.monotonic() - forced_s
-                left = waits(house)
-                while waits(house) > BACKLOG // 10:
+                left = waits(house, count)
+                while waits(house, count) > count // 10:
                     opened_s.append(person.opens(door))
-                eventually(lambda: waits(house) == 0, 60, every_s=0.1, saying="all is in")
+                eventually(lambda: waits(house, count) == 0, 60, every_s=0.1, saying="all is in")
                 drained_s = time.monotonic() - began_s
                 eventually(lambda: door.held == 0, 10)
         finally:
             gateway.kill()
     print(
-        f"\n{BACKLOG} messages waited, {left} when a forced door was told after {told_s:.2f} s; "
+        f"\n{broker_kind}: {count} messages waited, {left} when a forced door was told after {told_s:.2f} s; "
         f"a door opened {len(opened_s)} times, in {max(opened_s):.2f} s at most; drained in {drained_s:.1f} s"
     )
     assert left > 0, "the backlog was gone before anything was asked"

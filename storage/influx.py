@@ -97,6 +97,8 @@ class Influx:
         """
         try:
             response = self._queries.query_raw(flux, org=self.at.org, params=dict(params))
+            # The text reader looks once more after the end.
+            response.auto_close = False
             try:
                 yield from rows(io.TextIOWrapper(response, encoding="utf-8", newline=""))
             finally:

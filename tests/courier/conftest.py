@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +12,10 @@ from storage import notices
 from storage.database import Database, open_database
 from storage.migrate import upgrade
 from storage.tables import alert, notice
+
+if TYPE_CHECKING:
+    from storage.influx import Influx, InfluxAt
+    from tests.courier.influx_proxy import InfluxProxy
 
 START_MS = 1_795_000_000_000
 
@@ -84,3 +89,23 @@ def outcome(db: Database) -> Callable[[], list[tuple[str, int, bool, str | None]
             return [(row.state, row.attempts, row.repeated, row.last_error) for row in rows]
 
     return read
+
+
+@pytest.fixture
+def proxy(influx_at: InfluxAt) -> Iterator[InfluxProxy]:
+    """Stands before the shared InfluxDB."""
+    from tests.courier.influx_proxy import InfluxProxy
+
+    made = InfluxProxy(influx_at.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def influx(influx_at: InfluxAt, proxy: InfluxProxy) -> Iterator[Influx]:
+    """A bucket of this test's own, by way of the proxy."""
+    from storage.influx import Influx
+
+    made = Influx(influx_at._replace(url=proxy.url), write_s=5.0)
+    yield made
+    made.close()

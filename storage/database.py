@@ -178,6 +178,15 @@ def _begin_immediate(attempts: int) -> Callable[[Connection], None]:
     return begin
 
 
+def _confirm_only_what_is_written(connection: Any, _: object) -> None:
+    # A server that confirms first and writes later would forget, in a crash, what stations were promised.
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
+    ).close()
+    connection.commit()
+
+
 def _open_postgresql(url: sa.URL, lock_wait_s: float, pool: dict[str, Any]) -> Database:
     given = url.query.get("options", "")
     options = [
@@ -202,4 +211,5 @@ def _open_postgresql(url: sa.URL, lock_wait_s: float, pool: dict[str, Any]) -> D
         sa.create_engine(url, connect_args={**connect, "options": " ".join(said)}, **pool)
         for said in (options, options + only_read)
     )
+    event.listen(writer, "connect", _confirm_only_what_is_written)
     return Database("postgresql", writer, reader)

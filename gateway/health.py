@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from tenacity import RetryCallState
 
 from domain.clock import Clock
+from storage.errors import DiskFull
 from transport.hub import HubLink
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class Health:
         self._hub = hub
         self._database_down_s: float | None = None
         self._said_s = 0.0
+        self._disk_full = False
         self.listens = False
         self.counts: Counter[str] = Counter()
         self.turn_s = clock.monotonic_s()
@@ -46,14 +48,18 @@ class Health:
         if self._database_down_s is None:
             self._database_down_s = now_s
             self._said_s = 0.0
+        error = attempt.outcome.exception() if attempt.outcome else None
+        disk_full = isinstance(error, DiskFull)
+        if disk_full != self._disk_full:
+            self._disk_full, self._said_s = disk_full, 0.0
         if now_s - self._said_s >= SAY_AGAIN_S or self._said_s == 0.0:
             self._said_s = now_s
-            error = attempt.outcome.exception() if attempt.outcome else None
-            logger.warning(
-                "The database has not answered for %.0f s, messages wait at the broker: %s",
+            logger.log(
+                logging.ERROR if disk_full else logging.WARNING,
+                "The database has taken nothing for %.0f s, messages wait at the broker: %s",
                 now_s - self._database_down_s,
                 error,
-                extra={"action": "database_down"},
+                extra={"action": "disk_full" if disk_full else "database_down"},
             )
 
     def database_works(self) -> None:
@@ -61,7 +67,7 @@ class Health:
         if self._database_down_s is not None:
             down_s = self._clock.monotonic_s() - self._database_down_s
             logger.info("The database answers again after %.0f s", down_s, extra={"action": "database_up"})
-            self._database_down_s = None
+            self._database_down_s, self._disk_full = None, False
 
     def problems(self) -> list[str]:
         """What is wrong now, in sentences; empty when all is well."""
@@ -74,7 +80,9 @@ class Health:
         for name, lane in status.lanes.items():
             if not lane.ready:
                 found.append(f"The {name} lane does not hear the broker.")
-        if self._database_down_s is not None:
+        if self._disk_full:
+            found.append("The disk is full under the database: nothing is promised until there is room.")
+        elif self._database_down_s is not None:
             found.append("The database does not answer.")
         if self._clock.monotonic_s() - self.turn_s > STUCK_AFTER_S:
             found.append("The gateway's loop is stuck.")

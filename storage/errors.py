@@ -31,6 +31,7 @@ _SQLITE_ROW: Final = frozenset(
         sqlite3.SQLITE_RANGE,
     }
 )
+_POSTGRESQL_FULL: Final = "53100"
 # SQLSTATE classes: data, constraint, beyond the program's limits (an index entry too long).
 _POSTGRESQL_ROW: Final = ("22", "23", "54")
 _POSTGRESQL_PASSES: Final = (
@@ -42,6 +43,10 @@ _POSTGRESQL_PASSES: Final = (
     "57",  # cancelled, shutting down, starting up
     "58",  # input, output
 )
+
+
+class DiskFull(StorageUnavailable):
+    """Reading works and writing does not, until there is room again."""
 
 
 class RowRefused(WaystationError):
@@ -90,6 +95,8 @@ def _of_dbapi(error: exc.DBAPIError, writing: bool) -> WaystationError | None:
         return RowRefused(f"PostgreSQL refuses a row: {said}.")
     # Read-only: a disk that was remounted after an error, a server that became a standby.
     standby = state == "25006" and writing
+    if state == _POSTGRESQL_FULL:
+        return DiskFull(f"The disk is full under PostgreSQL ({said}): make room there.")
     if error.connection_invalidated or standby or state.startswith(_POSTGRESQL_PASSES):
         return StorageUnavailable(f"PostgreSQL is not available: {said}.")
     return None
@@ -101,6 +108,8 @@ def _of_sqlite(error: sqlite3.Error, writing: bool) -> WaystationError | None:
         # Raised by the driver itself: a value of a type that it cannot bind.
         return RowRefused(f"SQLite's driver refuses a value: {error}.")
     primary = code & 0xFF
+    if primary == sqlite3.SQLITE_FULL:
+        return DiskFull("The disk is full under the SQLite file: make room there, or prune sooner.")
     if primary in _SQLITE_PASSES or (primary == sqlite3.SQLITE_READONLY and writing):
         return StorageUnavailable(f"SQLite is not available: {error}.")
     if primary in _SQLITE_ROW:

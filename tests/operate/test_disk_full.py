@@ -1,0 +1,89 @@
+"""No room on the disk: nothing is promised that is not kept, it is said clearly, and it goes on by itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.service import Gateway
+from storage import backup
+from storage.backup_file import BackupRefused
+from tests.gateway.chatter import chat, everything
+from tests.gateway.house import House, open_house
+from tests.gateway.keeping_box import KeepingBox, talking
+from tests.operate import counting
+from tests.operate.own_postgresql import own_server
+from tests.operate.small_disk import SmallDisk, small_disk
+from tests.waiting import eventually
+from transport.loop import MqttLoop
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+
+@contextmanager
+def house_on(disk: SmallDisk, tmp_path: Path, where: str) -> Iterator[House]:
+    """Its database on the small disk, everything else on the usual one."""
+    if where == "sqlite":
+        with open_house(tmp_path / "var", f"sqlite:///{disk.path / 'hub.sqlite3'}") as house:
+            yield house
+    else:
+        with own_server(disk.path) as server, open_house(tmp_path / "var", server.url) as house:
+            yield house
+
+
+@pytest.mark.parametrize(("where", "megabytes"), [("sqlite", 12), ("postgresql", 400)])
+def test_a_full_disk_under_the_database_costs_nothing_but_time(
+    tmp_path: Path, loop: MqttLoop, where: str, megabytes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with small_disk(megabytes) as disk, house_on(disk, tmp_path, where) as house:
+        gateway = house.gateway()
+        boxes = [KeepingBox(house, loop, number) for number in (1, 2)]
+        with talking(*boxes):
+            chat(*boxes)
+            eventually(lambda: all(box.held == 0 for box in boxes), 10)
+            disk.fill()
+            eventually(lambda: _talks_until_it_is_full(gateway, boxes), 60, every_s=0.05)
+            promised = [set(box.promised) for box in boxes]
+            chat(*boxes)
+            eventually(lambda: any("disk is full" in said for said in gateway.health.problems()), 10)
+            assert any("disk is full" in record.getMessage() for record in caplog.records), "the log says it"
+            assert [box.promised for box in boxes] == promised
+            assert counting.missing(house.database, _promised(boxes)) == [], "and reading goes on"
+            full_with = sum(box.held for box in boxes)
+            disk.empty()
+            eventually(lambda: all(box.held == 0 for box in boxes), 30, saying="all of it is kept")
+            eventually(lambda: gateway.health.problems() == [], 5)
+        assert all(box.box.dropped == 0 for box in boxes)
+        said = everything(*boxes)
+        print(
+            f"{where}: {len(said)} messages, {full_with} held by stations while the disk was full; "
+            f"{len(counting.missing(house.database, said))} lost, "
+            f"{len(counting.doubled(house.database))} doubled"
+        )
+        assert counting.missing(house.database, said) == []
+        assert counting.doubled(house.database) == []
+        house.stop_gateways()
+
+
+def _talks_until_it_is_full(gateway: Gateway, boxes: list[KeepingBox]) -> bool:
+    chat(*boxes, rounds=5)
+    return bool(gateway.health.problems())
+
+
+def _promised(boxes: list[KeepingBox]) -> set[counting.Heard]:
+    return {(box.station, box.boot, seq) for box in boxes for seq in box.promised}
+
+
+def test_a_backup_onto_a_full_disk_is_refused_and_leaves_nothing(
+    tmp_path: Path, migrated_sqlite_url: str
+) -> None:
+    with small_disk(1) as disk:
+        disk.fill()
+        with pytest.raises(BackupRefused, match="cannot be written"):
+            backup.make(migrated_sqlite_url, disk.path / "one.backup", 1)
+        assert [file.name for file in disk.path.iterdir()] == ["ballast"]

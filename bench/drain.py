@@ -11,40 +11,38 @@ from bench.hall import make_gateway, open_hall
 from storage.series_outbox import Outbox
 
 
-def main(var: str, url: str, port: int, expected: int, outbox: bool) -> None:
-    """Run until `expected` messages are committed; with 0, only make the sessions."""
+def main(var: str, url: str, port: int, outbox: bool, expected: int, warm: int) -> None:
+    """Run until `expected` messages are committed, and measure from when `warm` of them are.
+
+    With nothing expected, only make the sessions.
+    """
     hall = open_hall(Path(var), url, port)
     gateway = make_gateway(hall, Outbox() if outbox else None)
-    health = gateway.health
+    counts = gateway.health.counts
     began_s = began_cpu_s = 0.0
-    first = 0
+    before: dict[str, int] = {}
     gateway.begin()
     deadline_s = time.perf_counter() + 180
     while time.perf_counter() < deadline_s:
-        before = health.counts["messages"]
         gateway.turn()
-        if not before and health.counts["messages"]:
+        if not before and counts["messages"] > warm:
             began_s, began_cpu_s = time.perf_counter(), time.process_time()
-            first = health.counts["messages"]
-        if not expected and gateway.health.problems() == []:
-            break
-        if expected and health.counts["messages"] >= expected:
+            before = dict(counts)
+        if counts["messages"] >= expected if expected else gateway.health.problems() == []:
             break
     cpu_s, wall_s = time.process_time() - began_cpu_s, time.perf_counter() - began_s
     gateway.end()
-    counts = dict(health.counts)
-    print(
-        json.dumps(
-            {
-                "messages": counts.get("messages", 0) - (first if expected else 0),
-                "cpu_s": cpu_s,
-                "wall_s": wall_s,
-                "counts": counts,
-            }
-        ),
-        flush=True,
-    )
+    counted = {name: count - before.get(name, 0) for name, count in counts.items()}
+    told = {"messages": counted.get("messages", 0), "cpu_s": cpu_s, "wall_s": wall_s, "counts": counted}
+    print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[5]), sys.argv[4] == "outbox")
+    main(
+        sys.argv[1],
+        sys.argv[2],
+        int(sys.argv[3]),
+        sys.argv[4] == "outbox",
+        int(sys.argv[5]),
+        int(sys.argv[6]),
+    )

@@ -19,6 +19,9 @@ from runtime.broker import Broker
 from runtime.clock import WallClock
 from runtime.gateway_process import SQL_STATIONS
 
+FIRST = 3
+SAID_PER_S = 0.06
+"""By one station of this mix, once it has settled."""
 FILTERS = f"{topics.QUICK_FILTER},{topics.BULK_FILTER}"
 
 
@@ -27,6 +30,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--messages", type=int, default=100_000, help="in each round")
     asked.add_argument("--stations", type=int, default=12_000)
+    asked.add_argument("--warm", type=int, default=50_000, help="before each round, not measured")
     asked.add_argument("--rounds", type=int, default=3)
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument(
@@ -58,21 +62,22 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
         password = hall.secrets.broker_passwords["gateway"]
         bare = [sys.executable, "-m", "bench.bare_subscriber", str(port), "bench-bare", password, FILTERS]
         whole = [sys.executable, "-m", "bench.drain", str(var), url, str(port), options.series]
-        _ask([*bare, "0"])
-        _ask([*whole, "0"])
+        _ask([*bare, "0", "0"])
+        _ask([*whole, "0", "0"])
+        each = options.warm + options.messages
         said = messages(
-            plans, options.messages * options.rounds + options.stations, WallClock().now_ms(), options.seed
+            plans, each * options.rounds + FIRST * options.stations, WallClock().now_ms(), options.seed
         )
         publisher = publisher_password(hall.secrets)
-        # The first word of every station belongs to no round.
-        warm = preload(port, publisher, (next(said) for _ in range(options.stations)))
-        _ask([*bare, str(warm)])
-        _ask([*whole, str(warm)])
+        # The first words of every station belong to no round.
+        first = preload(port, publisher, (next(said) for _ in range(FIRST * options.stations)))
+        _ask([*bare, str(first), "0"])
+        _ask([*whole, str(first), "0"])
         rounds = []
         for number in range(options.rounds):
-            count = preload(port, publisher, (next(said) for _ in range(options.messages)))
-            pair = (_ask([*bare, str(count)]), _ask([*whole, str(count)]))
-            rounds.append(_line(number + 1, *pair))
+            count = preload(port, publisher, (next(said) for _ in range(each)))
+            numbers = (str(count), str(options.warm))
+            rounds.append(_line(number + 1, _ask([*bare, *numbers]), _ask([*whole, *numbers])))
         _sum_up(options, rounds)
     finally:
         broker.stop()

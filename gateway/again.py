@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.clock_offset import PROMPT_MS, near_time
+from domain.clock_offset import near_time
 from domain.facts import Mark
 from gateway.fleet import Route
 from gateway.overlay import Overlay, Same
@@ -61,7 +61,7 @@ def said_again(overlay: Overlay, incoming: Incoming, route: Route, caught_up: bo
         boot.newest_ts_ms = ts_ms
     if speaker.station in overlay.fleet.watched:
         overlay.heard.add(speaker.station)
-    if received_ms - at_ms > PROMPT_MS:
+    if received_ms - at_ms > overlay.fleet.late_ms:
         overlay.boot_rows[boot] = None
     overlay.again += 1
     overlay.same[id(state)] = Same(device, state, fields, mark, received_ms)

@@ -10,6 +10,7 @@ from devices.kind import Kind
 from devices.said_before import Found
 from devices.state import DeviceState
 from domain import topics
+from domain.clock_offset import PROMPT_MS
 from domain.facts import StationFact
 from domain.ids import DeviceId, edge_box
 from domain.watermark import Watermark
@@ -186,6 +187,8 @@ class Fleet:
     routes: dict[str, Route] = field(default_factory=dict)
     """Telemetry topics that were found to be right, so that each is taken apart once."""
     unwritten: Unwritten = field(default_factory=Unwritten)
+    late_ms: int = PROMPT_MS
+    """A reading older than this on its arrival is not found again by a restart: its number is written."""
     watched: set[str] = field(default_factory=set)
     """Stations whose own rules have something under way."""
     registry_version: int = 0

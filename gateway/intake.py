@@ -8,7 +8,7 @@ from devices.decode import Happening, Reading, decode_event, decode_link, decode
 from devices.fold import Changes, Fields, apply
 from devices.state import SELF, DeviceState
 from domain import topics
-from domain.clock_offset import PROMPT_MS, least_offset, time_of
+from domain.clock_offset import least_offset, time_of
 from domain.envelope import Envelope
 from domain.errors import BadMessage
 from domain.facts import Mark
@@ -248,7 +248,7 @@ class Intake:
         if fault != boot.clock_fault and (fault or (ts_ms is not None and caught_up)):
             self._note_clock(overlay, speaker, fault)
             boot.clock_fault = fault
-        if received_ms - at_ms > PROMPT_MS:
+        if received_ms - at_ms > self.fleet.late_ms:
             # A restart would not look for it among the newest readings.
             overlay.boot_rows[boot] = None
         return Timed(at_ms, Mark(boot.since_ms, seq, at_ms))

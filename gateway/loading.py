@@ -10,6 +10,7 @@ from domain.facts import Mark, StationFact
 from domain.ids import DeviceId, edge_box
 from gateway.fleet import AlertKey, Boot, Fleet, Member, OpenAlertNote, Speaker, StationRecord
 from gateway.unwritten import Since, Unwritten
+from rules.station_facts import half_life_ms
 from rules.station_view import StationInfo
 from storage import alerts, availability, registry, states
 from storage.database import Database
@@ -65,6 +66,10 @@ def load_fleet(database: Database, series: Inflow, fleet: Fleet) -> None:
                     device: {name: StationFact(*fact) for name, fact in facts.items()}
                     for device, facts in station.facts["devices"].items()
                 }
+                for member in record.members:
+                    state, told = fleet.states.get(member.device), record.facts.get(member.device.short)
+                    if state is not None and told:
+                        state.refresh_at_ms = half_life_ms(told)
                 codes = {key.code for key in fleet.alerts_of.get(record.id, ())}
                 if station.facts.get("alerts") != sorted(codes):
                     fleet.outdated.add(record.id)

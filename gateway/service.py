@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 MAX_BULK = 1_000
 MAX_BULK_WHILE_URGENT = 100
 IDLE_S = 0.25
+NEVER_LATE_MS = 2**62
 LANES: tuple[LaneName, LaneName] = ("quick", "bulk")
 COMMAND_HINT = "hub/command/"
 
@@ -63,6 +64,8 @@ class Gateway:
         self._stop = Event()
         self._markers = Markers(secrets.token_hex(8))
         self._fleet = Fleet()
+        if series.in_order:
+            self._fleet.late_ms = NEVER_LATE_MS
         self._rules = Rules(database, self._fleet.names)
         self._committer = Committer(database, series, self._fleet, self._options)
         self._desk = Desk(database, hub, signer, self._committer, clock)

@@ -14,6 +14,11 @@ from storage.series_row import SeriesRow
 class Inflow(Protocol):
     """Every `storage.series.Series` is one."""
 
+    @property
+    def in_order(self) -> bool:
+        """True where `said_since` finds all that came after `cover`, however late it was."""
+        ...
+
     def append(self, connection: Connection, kind: str, rows: Sequence[SeriesRow]) -> None:
         """Keep the messages of one kind, within the caller's transaction."""
         ...

@@ -29,6 +29,11 @@ class RolledSeries:
         self._raw = raw
         self._clock = clock
 
+    @property
+    def in_order(self) -> bool:
+        """As the series itself."""
+        return self._raw.in_order
+
     def append(self, connection: Connection, kind: str, rows: Sequence[SeriesRow]) -> None:
         """Keep the messages of one kind, and note which hours they come too late for."""
         self._raw.append(connection, kind, rows)

@@ -46,6 +46,11 @@ class Reading(NamedTuple):
 class Series(Protocol):
     """Where readings are kept."""
 
+    @property
+    def in_order(self) -> bool:
+        """True where `said_since` finds all that came after `cover`, however late it was."""
+        ...
+
     def append(self, connection: Connection, kind: str, rows: Sequence[SeriesRow]) -> None:
         """Keep the messages of one kind, within the caller's transaction."""
         ...
@@ -113,6 +118,8 @@ def _writing(kind: str) -> _Writing:
 
 class SqlSeries:
     """Readings in tables of the same database, written in the same transaction."""
+
+    in_order = False
 
     def append(self, connection: Connection, kind: str, rows: Sequence[SeriesRow]) -> None:
         """Keep the messages of one kind; one that is there already stays as it is."""

@@ -98,6 +98,8 @@ def said_since(connection: Connection, kind: str) -> Iterator[Said]:
 class Outbox:
     """The gateway's half of a series that is kept elsewhere."""
 
+    in_order = True
+
     def append(self, connection: Connection, kind: str, rows: Sequence[SeriesRow]) -> None:
         """Keep the messages until they are sent on."""
         add(connection, rows)

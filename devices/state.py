@@ -25,6 +25,8 @@ class DeviceState:
     clock_fault: bool = False
     refresh_at_ms: int = field(default=0, compare=False)
     """When what its station's row says of it wants to be said anew, by device time."""
+    written: bool = field(default=True, compare=False)
+    """False while only its ages are newer than its row."""
     held_by: int = field(default=0, compare=False)
     """The number of the batch that has a changed copy of it."""
 
@@ -43,6 +45,7 @@ class DeviceState:
         """Take over the content of a changed copy; whoever holds this state holds the new one."""
         self.parts, self.watch = other.parts, other.watch
         self.seen_ms, self.clock_fault = other.seen_ms, other.clock_fault
+        self.written = True
 
     def part_for_change(self, part: int, origin: DeviceState | None) -> Facts:
         """The facts of a part, safe to change although `origin` still shares the unchanged ones."""
@@ -59,11 +62,10 @@ class DeviceState:
         for n, facts in self.parts.items():
             marks: dict[int, list[Any]] = {}
             for name, mark in facts.marks.items():
-                carried = marks.get(id(mark))
-                if carried is None:
+                try:
+                    marks[id(mark)].append(name)
+                except KeyError:
                     marks[id(mark)] = [mark, name]
-                else:
-                    carried.append(name)
             parts[n] = [facts.values, list(marks.values()), facts.memory]
         body = {
             "parts": parts,

@@ -125,13 +125,16 @@ class Committer:
         for device, known, fields, mark, seen_ms in overlay.same.values():
             known.parts[SELF].repeat(fields, mark)
             known.seen_ms = seen_ms
-            unwritten.states.setdefault(device, since)
+            if known.written:
+                known.written = False
+                unwritten.states[device] = since
         for id_, speaker in overlay.speakers.items():
             fleet.speakers[id_].become(speaker)
         for boot in overlay.boots:
             boot.keep_change()
-            if boot not in overlay.boot_rows:
-                unwritten.boots.setdefault(boot, since)
+            if boot.written and boot not in overlay.boot_rows:
+                boot.written = False
+                unwritten.boots[boot] = since
         self._position = position
         for ended in overlay.ended:
             fleet.note_resolved(ended.key)

@@ -49,6 +49,8 @@ class Boot:
     heard: list[int] = field(default_factory=list)
     """What this batch heard of it, duplicates too; not what came in order."""
     before: BootBefore | None = None
+    written: bool = True
+    """False while its row lacks readings that came in order."""
     name_bytes: bytes = b""
 
     def __post_init__(self) -> None:
@@ -68,7 +70,9 @@ class Boot:
         self.before = None
         if self.heard:
             self.heard = []
-        self.speaker.seen_ms = max(self.speaker.seen_ms or 0, self.seen_ms)
+        speaker = self.speaker
+        if speaker.seen_ms is None or self.seen_ms > speaker.seen_ms:
+            speaker.seen_ms = self.seen_ms
 
     def undo_change(self) -> None:
         """The batch is given up."""

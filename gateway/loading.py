@@ -101,10 +101,10 @@ def _meet_readings(connection: Connection, series: Inflow, fleet: Fleet) -> None
                     known = own.marks.get(name)
                     if known is not None and known < mark and own.values.get(name) == value:
                         own.marks[name] = mark
-                        fleet.unwritten.states[said.device] = since
+                        state.written, fleet.unwritten.states[said.device] = False, since
                 state.seen_ms = max(state.seen_ms or 0, said.received_ms)
     for boot, numbers in heard.items():
-        fleet.unwritten.boots[boot] = since
+        boot.written, fleet.unwritten.boots[boot] = False, since
         for seq in sorted(numbers):
             if not boot.watermark.has(seq):
                 boot.watermark.add(seq, boot.watermark.upto + 1)

@@ -44,7 +44,9 @@ class Unwritten:
     def written(self, boots: Iterable[Boot], states: Iterable[DeviceId]) -> None:
         """Their rows are as new as memory."""
         for boot in boots:
-            self.boots.pop(boot, None)
+            if not boot.written:
+                boot.written = True
+                self.boots.pop(boot, None)
         for device in states:
             self.states.pop(device, None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, get_args
 
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.state import ApiState
 from domain.clock import Clock
 from domain.errors import StorageUnavailable
-from storage import notices, shards
+from storage import notices, sending, shards
 from storage.tables import alert, command, event, quarantine, station
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -121,6 +121,7 @@ class _Hub(Collector):
             ).all()
             stations = conn.scalar(sa.select(sa.func.count()).select_from(station)) or 0
             last_event = conn.scalar(sa.select(sa.func.max(event.c.id))) or 0
+            readings = sending.sending(conn)
         yield _gauge("waystation_database_up", "1 when the database answers.", 1)
         yield _gauge("waystation_stations", "Stations of the ledger.", stations)
         yield _gauge("waystation_events_kept", "Number of the newest event row.", last_event)
@@ -146,7 +147,24 @@ class _Hub(Collector):
             {row[0]: row[2] for row in kept},
         )
         yield _by("waystation_notices", "Notices to people.", "state", told)
+        if readings is not None:
+            yield from _sending(readings, now_ms)
         yield _by("waystation_unlocks", "Unlock commands.", "state", {row[0]: row[1] for row in unlocks})
+
+
+def _sending(found: sending.Sending, now_ms: int) -> Iterable[GaugeMetricFamily]:
+    """How readings get to InfluxDB; without it there is nothing to say."""
+    states = {word: int(word == found.state) for word in get_args(sending.State)}
+    oldest_s = 0.0 if found.oldest_ms is None else max(0, now_ms - found.oldest_ms) / 1000
+    yield _by("waystation_series_sender", "1 for what the sender does.", "state", states)
+    yield _gauge("waystation_series_waiting", "Readings that wait for InfluxDB.", found.waiting)
+    yield _gauge("waystation_series_waiting_bytes", "About what they take.", found.waiting_bytes)
+    yield _gauge("waystation_series_oldest_seconds", "Since the oldest of them came.", oldest_s)
+    yield _gauge("waystation_series_sent", "Readings sent since the beginning.", found.messages)
+    yield _gauge("waystation_series_points", "Points sent since the beginning.", found.points)
+    yield _gauge("waystation_series_refused", "Readings that InfluxDB refused.", found.parked)
+    yield _gauge("waystation_series_too_old", "Readings that came too late: hours only.", found.too_old)
+    yield _gauge("waystation_series_rolled_up", "Readings without room: hours only.", found.rolled_up)
 
 
 def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:

@@ -13,10 +13,12 @@ from runtime import (
     commands_credential,
     commands_db,
     commands_health,
+    commands_mosquitto,
     commands_process,
     commands_quarantine,
     commands_report,
     commands_rules,
+    commands_series,
     commands_sim,
     commands_station,
     commands_token,
@@ -70,9 +72,11 @@ commands_conform.add_to(app)
 app.add_typer(commands_sim.app, name="sim")
 app.add_typer(commands_db.app, name="db")
 app.add_typer(commands_station.app, name="station")
+commands_mosquitto.add_to(commands_credential.app)
 app.add_typer(commands_credential.app, name="credential")
 app.add_typer(commands_token.app, name="token")
 app.add_typer(commands_rules.app, name="rules")
 app.add_typer(commands_quarantine.app, name="quarantine")
+app.add_typer(commands_series.app, name="series")
 app.command("report")(commands_report.report)
 app.command("health")(commands_health.health)

@@ -11,9 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -29,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "broker"
 LOOPBACK = "127.0.0.1"
-RENEW_EVERY_S = 3600.0
 _RELOADED = "Reloaded server configuration"
 _NOT_RELOADED = "Failed to reload server configuration"
 
@@ -158,6 +155,11 @@ class Broker:
         self._process = None
         return ran
 
+    def start_again(self) -> None:
+        """End the broker in order and start it on its data; raise BrokerFailed with one sentence."""
+        self._end(10.0)
+        self.start()
+
     def reload(self, timeout_s: float = 10.0) -> bool:
         """Tell the broker the revocations of this moment; who is revoked and connected is cut off."""
         return reload_broker(self._var_dir, self._secrets, self._clock, timeout_s)
@@ -224,48 +226,6 @@ def reload_broker(
             return True
         time.sleep(0.02)
     raise BrokerFailed(f"The broker has not taken its new configuration; its log is {files.log}.")
-
-
-def run_broker(
-    var_dir: Path,
-    mqtt_port: int,
-    nats_port: int,
-    bind: str = LOOPBACK,
-    *,
-    tls: Tls | None = None,
-    renew: Callable[[], bool] | None = None,
-) -> None:
-    """Run the broker in the foreground until SIGINT or SIGTERM; start it again when it dies.
-
-    `renew` is asked once an hour; True says that there is a new certificate. Raise BrokerFailed when the
-    broker cannot be started.
-    """
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    broker = Broker(var_dir, mqtt_port, nats_port, bind, tls=tls)
-    try:
-        broker.start()
-        clock = WallClock()
-        asked_s = clock.monotonic_s()
-        while not stop.wait(0.5):
-            if not broker.is_alive():
-                logger.error("Broker ended by itself; starting it again", extra={"action": "broker_died"})
-                broker.start()
-            if renew is not None and clock.monotonic_s() - asked_s > RENEW_EVERY_S:
-                asked_s = clock.monotonic_s()
-                _renew(broker, renew)
-    finally:
-        broker.stop()
-
-
-def _renew(broker: Broker, renew: Callable[[], bool]) -> None:
-    try:
-        if renew():
-            broker.reload()
-            logger.info("The certificate was renewed", extra={"action": "certificate_renewed"})
-    except WaystationError as exc:
-        logger.error("The certificate was not renewed: %s", exc, extra={"action": "certificate_old"})
 
 
 def _find_program() -> str:

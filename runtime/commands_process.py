@@ -97,8 +97,8 @@ def broker(watched: Watched = False) -> None:
     Example: ./waystation broker
     """
     with foreground("broker", watched) as here:
-        from runtime.broker import run_broker
         from runtime.broker_address import listener_tls, prepare_certificate
+        from runtime.broker_run import run_broker
 
         settings = here.settings
         own = shows_own_certificate(settings)

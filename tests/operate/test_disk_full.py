@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from gateway.service import Gateway
+from runtime.broker import Broker
+from runtime.broker_disk import BrokerDisk
 from storage import backup
 from storage.backup_file import BackupRefused
 from tests.gateway.chatter import chat, everything
@@ -87,3 +91,64 @@ def test_a_backup_onto_a_full_disk_is_refused_and_leaves_nothing(
         with pytest.raises(BackupRefused, match="cannot be written"):
             backup.make(migrated_sqlite_url, disk.path / "one.backup", 1)
         assert [file.name for file in disk.path.iterdir()] == ["ballast"]
+
+
+def test_a_full_disk_under_the_broker_costs_nothing_but_time(
+    tmp_path: Path, loop: MqttLoop, migrated_sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What JetStream cannot write it does not confirm, and it must be started again when there is room."""
+    with small_disk(60) as disk, open_house(disk.path / "var", migrated_sqlite_url) as house:
+        gateway = house.gateway()
+        if not isinstance(house.broker, Broker):
+            pytest.skip("only the embedded broker is looked after by Waystation")
+        keeper = BrokerDisk(house.broker, house.clock)
+        boxes = [KeepingBox(house, loop, number) for number in (1, 2)]
+        pid = house.broker.pid
+        with talking(*boxes), looked_after(keeper):
+            chat(*boxes)
+            eventually(lambda: all(box.held == 0 for box in boxes), 10)
+            disk.fill()
+            eventually(lambda: _nothing_comes_through(boxes), 20, every_s=0.2)
+            chat(*boxes)
+            eventually(lambda: any("disk of the broker is full" in r.getMessage() for r in caplog.records), 5)
+            full_with = sum(box.held for box in boxes)
+            assert house.broker.pid == pid, "without room nothing is started"
+            disk.empty()
+            emptied_s = house.clock.monotonic_s()
+            eventually(lambda: all(box.held == 0 for box in boxes), 60, saying="all of it is kept")
+            took_s = house.clock.monotonic_s() - emptied_s
+            eventually(lambda: gateway.health.problems() == [], 10)
+        said = everything(*boxes)
+        print(
+            f"broker: {len(said)} messages, {full_with} held by stations while the disk was full, all kept "
+            f"{took_s:.1f} s after there was room; {len(counting.missing(house.database, said))} lost, "
+            f"{len(counting.doubled(house.database))} doubled"
+        )
+        assert all(box.box.dropped == 0 for box in boxes)
+        assert counting.missing(house.database, said) == []
+        assert counting.doubled(house.database) == []
+
+
+def _nothing_comes_through(boxes: list[KeepingBox]) -> bool:
+    before = [len(box.promised) for box in boxes]
+    chat(*boxes, rounds=2)
+    time.sleep(0.5)
+    return [len(box.promised) for box in boxes] == before
+
+
+@contextmanager
+def looked_after(keeper: BrokerDisk) -> Iterator[None]:
+    """As the broker's own process does it."""
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.2):
+            keeper.look()
+
+    thread = threading.Thread(target=look, name="keeper")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(30)

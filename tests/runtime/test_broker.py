@@ -42,7 +42,7 @@ pytestmark = pytest.mark.integration
 ALICES_DOOR, BOBS_DOOR = DeviceId(ALICE, "door_lock", 1), DeviceId(BOB, "door_lock", 1)
 
 RUN = (
-    "import sys; from pathlib import Path; from runtime.broker import run_broker; "
+    "import sys; from pathlib import Path; from runtime.broker_run import run_broker; "
     "run_broker(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))"
 )
 

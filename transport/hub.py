@@ -14,6 +14,10 @@ from transport.lane import Lane, LaneOptions, LaneStatus
 from transport.loop import MqttLoop
 
 QUICK_AT_ONCE = 1_000
+BULK_EVERY_S = 0.02
+BULK_ENOUGH = 200
+"""While less than this waits, bulk is taken fifty times a second at the most: whoever takes it begins a
+transaction, and that costs as much as fifty messages."""
 STOP_WITHIN_S = 5.0
 
 LaneName = Literal["quick", "bulk"]
@@ -59,6 +63,7 @@ class HubLink:
         """Set it before `start`: asked before each connection, from a thread that may block."""
         self._arrived = Event()
         self._woken = False
+        self._bulk_from_s = 0.0
         self._loop = MqttLoop("hub-mqtt", dial_threads=2)
 
         def lane(name: LaneName) -> Lane:
@@ -96,7 +101,8 @@ class HubLink:
         self.wake()
 
     def take(self, max_bulk: int, timeout_s: float) -> Batch:
-        """All of quick (at most 1,000), then bulk up to `max_bulk`; waits only when there is neither.
+        """All of quick (at most 1,000), then bulk up to `max_bulk`; waits when there is neither, and a
+        moment for more when there is only a little bulk.
 
         With `max_bulk` 0 only quick is looked at. Returns an empty batch after `timeout_s` or `wake`.
         """
@@ -104,14 +110,19 @@ class HubLink:
         deadline_s = perf_counter() + timeout_s
         while True:
             arrived.clear()
-            batch = Batch(self._quick.inbox.take(QUICK_AT_ONCE), self._bulk.inbox.take(max_bulk))
-            if batch.quick or batch.bulk:
+            now_s, waiting = perf_counter(), len(self._bulk.inbox)
+            early_s = self._bulk_from_s - now_s if waiting < BULK_ENOUGH else 0.0
+            bulk = self._bulk.inbox.take(max_bulk) if early_s <= 0 else []
+            batch = Batch(self._quick.inbox.take(QUICK_AT_ONCE), bulk)
+            if bulk:
+                self._bulk_from_s = now_s + BULK_EVERY_S
+            if batch.quick or bulk:
                 return batch
-            left_s = deadline_s - perf_counter()
+            left_s = deadline_s - now_s
             if self._woken or left_s <= 0:
                 self._woken = False
                 return batch
-            arrived.wait(left_s)
+            arrived.wait(min(left_s, early_s) if waiting and early_s > 0 else left_s)
 
     def wake(self) -> None:
         """Make a waiting `take` return now, or the next one."""

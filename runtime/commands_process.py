@@ -47,7 +47,7 @@ def foreground(process: str, watched: bool = False) -> Iterator[Installation]:
             "Ended by an error that nobody foresaw (%s: %s); %s has the rest",
             type(exc).__name__,
             exc,
-            file,
+            file or "the traceback",
             exc_info=exc,
             extra={"action": "crashed"},
         )

@@ -78,6 +78,8 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
+    log_file_mb: int = Field(10, ge=0, le=10_000)
+    log_old_files: int = Field(3, ge=1, le=100)
 
     @field_validator("var_dir", "rulebook", "mqtt_certificate", "mqtt_key", "mqtt_ca")
     @classmethod

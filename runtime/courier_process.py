@@ -11,13 +11,16 @@ from runtime.installation import CannotStart, Installation
 from runtime.sending import Sending
 from runtime.stopping import on_signal
 
+CACHE_MB = 8
+"""It reads everything once."""
+
 
 def run_courier(here: Installation) -> None:
     """Run until SIGINT or SIGTERM."""
     settings = here.settings
     stop = threading.Event()
     on_signal(stop.set)
-    database = here.database()
+    database = here.database(cache_mb=CACHE_MB)
     channels = []
     if settings.webhook_url:
         secret = settings.webhook_secret.get_secret_value()

@@ -104,7 +104,7 @@ class Installation:
         token = settings.influx_token.get_secret_value()
         return InfluxAt(settings.influx_url, settings.influx_org, settings.influx_bucket, token)
 
-    def database(self) -> Database:
+    def database(self, cache_mb: int = 64) -> Database:
         """The database, which must exist and have the shape of this version; CannotStart when not."""
         from storage import revisions
         from storage.database import open_database
@@ -115,7 +115,7 @@ class Installation:
                 f"There is no database in {self.var_dir} yet; make it with `./waystation db init`, "
                 "or start everything with `./waystation up`."
             )
-        database = open_database(url)
+        database = open_database(url, cache_mb=cache_mb)
         try:
             with database.read() as connection:
                 found = revisions.revision(connection)

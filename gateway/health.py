@@ -89,6 +89,11 @@ class Health:
         return found
 
     @property
+    def turns(self) -> bool:
+        """True while the loop moves, also when it waits for a database; it need not before it listens."""
+        return not self.listens or self._clock.monotonic_s() - self.turn_s <= STUCK_AFTER_S
+
+    @property
     def dead(self) -> bool:
         """True when only a restart helps."""
         if not self.listens:

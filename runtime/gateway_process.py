@@ -9,6 +9,7 @@ import threading
 from domain import topics
 from gateway.options import GatewayOptions
 from gateway.service import Gateway
+from runtime import systemd
 from runtime.broker_address import broker_address
 from runtime.first_rulebook import seed
 from runtime.installation import Installation
@@ -36,6 +37,7 @@ def run_gateway(here: Installation) -> None:
         threading.Thread(target=_end_when_dead, args=(gateway,), name="health-watch", daemon=True).start()
         if here.settings.series == "sql":
             _advise(database)
+        systemd.notify("READY=1")
         gateway.run()
     finally:
         database.close()
@@ -88,6 +90,8 @@ def _end_when_dead(gateway: Gateway) -> None:
     pause = threading.Event()
     was_dead = False
     while not pause.wait(LOOK_EVERY_S):
+        if gateway.health.turns:
+            systemd.notify("WATCHDOG=1")
         # A process that slept as a whole looks dead at its first look, and is not.
         is_dead = gateway.health.dead
         if is_dead and was_dead:

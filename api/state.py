@@ -25,6 +25,7 @@ from domain import topics
 from domain.clock import Clock
 from rules.station_view import Timetables
 from storage.database import Database
+from storage.influx_at import InfluxAt
 from storage.series import Series
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class ApiState:
     board: Board
     timetables: Timetables
     counties: Mapping[str, County]
+    influx_at: InfluxAt | None = None
+    """Where readings are that a back-test must fetch itself; None: in the tables."""
     stopping: Stopping = field(default_factory=Stopping)
     feed: Feed = field(init=False)
     wakeups: Wakeups = field(init=False)

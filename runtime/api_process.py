@@ -63,6 +63,7 @@ def make_state(here: Installation, database: Database) -> tuple[HubBus, ApiState
         options=ApiOptions(base_url=settings.base_url, live_clients=settings.live_clients_max),
         sessions=SessionKeys(secrets.sessions),
         series=here.series(),
+        influx_at=here.influx_at() if here.settings.series == "influx" else None,
         board=Board(database, clock, timetables),
         timetables=timetables,
         counties=divisions.load(DIVISIONS),

@@ -66,7 +66,13 @@ def backtest(
         now_ms = here.now_ms()
         period = Period(now_ms - length_ms, now_ms, area, station)
         tally = backtest_on_all_cores(
-            here.settings.store_url, database, old, new, period, progress=_progress(as_json)
+            here.settings.store_url,
+            database,
+            old,
+            new,
+            period,
+            progress=_progress(as_json),
+            at=here.influx_at() if here.settings.series == "influx" else None,
         )
     finally:
         database.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -25,6 +25,9 @@ from storage.hub_away import hub_away
 from storage.stations import Station
 from storage.stored_messages import Columns, all_columns, read_station
 from storage.tables import alert, boot, device, station
+
+if TYPE_CHECKING:
+    from storage.influx_series import InfluxSeries
 
 WARM_UP_MS: Final = 12 * 3_600_000
 """What is read before the period, so that facts that look back know what was."""
@@ -105,17 +108,19 @@ def backtest(
     tally: Tally | None = None,
     stop: Callable[[], bool] = never,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
+    influx: InfluxSeries | None = None,
 ) -> Tally:
     """Count what each rulebook would have raised, in all stations of the period or `only` in these.
 
-    `stop` is asked now and then; Stopped is raised when it says yes.
+    `stop` is asked now and then; Stopped is raised when it says yes. `influx` has the readings where they
+    are not in tables.
     """
     pairs: dict[tuple[str, str], _Pair] = {}
     ids = station_ids(database, period) if only is None else only
     begin_ms = period.from_ms - WARM_UP_MS
     tally = tally or Tally(period.to_ms)
     if away is None:
-        away = hub_away(database, begin_ms, period.to_ms)
+        away = hub_away(database, begin_ms, period.to_ms, influx)
     for done, id_ in enumerate(ids):
         progress(done, len(ids))
         with database.read() as connection:
@@ -126,7 +131,7 @@ def backtest(
             here = _load(connection, known, pair.kinds)
             resets = _resets(connection, id_, begin_ms, period.to_ms)
         if here.devices:
-            _replay(database, here, resets, pair, period, begin_ms, away, tally, stop)
+            _replay(database, here, resets, pair, period, begin_ms, away, tally, stop, influx)
     progress(len(ids), len(ids))
     return tally
 
@@ -141,6 +146,7 @@ def _replay(
     away: HubAway,
     tally: Tally,
     stop: Callable[[], bool],
+    influx: InfluxSeries | None,
 ) -> None:
     judges = judges_of(pair.sides, here.names)
     replay = StationReplay(
@@ -148,7 +154,7 @@ def _replay(
     )
     count = 0
     next_reset_ms = resets[0][0] if resets else 2**62
-    for message in read_station(database, here.devices, pair.wanted, begin_ms, period.to_ms):
+    for message in read_station(database, here.devices, pair.wanted, begin_ms, period.to_ms, influx):
         while message.received_ms > next_reset_ms:
             at_ms, whose, part, code = resets.pop(0)
             replay.reset(whose, part, code, at_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
@@ -16,6 +16,9 @@ from storage.database import Database
 from storage.series_tables import series_tables
 from storage.tables import device
 
+if TYPE_CHECKING:
+    from storage.influx_series import InfluxSeries
+
 AWAY_MS: Final = 180_000
 """Every device speaks at least once a minute; nobody at all is silent for three by chance."""
 ENOUGH_STATIONS: Final = 3
@@ -25,17 +28,26 @@ MOST_ASKED: Final = 200
 Span = tuple[int, int]
 
 
-def hub_away(database: Database, from_ms: int, to_ms: int) -> HubAway:
-    """The times in which no message of any station was received. Asks only until that is certain."""
+def hub_away(database: Database, from_ms: int, to_ms: int, influx: InfluxSeries | None = None) -> HubAway:
+    """The times in which no message of any station was received. Asks only until that is certain.
+
+    `influx` has the readings where they are not in tables.
+    """
     with database.read() as connection:
         asked = _one_of_each_station(connection)
         if len(asked) < ENOUGH_STATIONS:
             return HubAway()
-        spans = _silences(connection, asked[0], from_ms, to_ms)
+
+        def heard(one: DeviceId, span: Span) -> list[int]:
+            if influx is None:
+                return _heard(connection, one, span)
+            return [at_ms for at_ms in influx.received_ms(one, *span) if at_ms < span[1]]
+
+        spans = _gaps(sorted(heard(asked[0], (from_ms, to_ms))), (from_ms, to_ms))
         for one in asked[1:]:
             if not spans:
                 break
-            spans = [part for span in spans for part in _left(connection, one, span)]
+            spans = [part for span in spans for part in _left(sorted(heard(one, span)), span)]
         # Before the first message of all there is nothing to be silent about.
         return HubAway(spans)
 
@@ -51,19 +63,13 @@ def _one_of_each_station(connection: Connection) -> list[DeviceId]:
     return [DeviceId(station, kind, 1) for station, kind in connection.execute(wanted)]
 
 
-def _silences(connection: Connection, one: DeviceId, from_ms: int, to_ms: int) -> list[Span]:
-    """Spans in which one device was not heard, in the order of time."""
+def _heard(connection: Connection, one: DeviceId, span: Span) -> list[int]:
     table = series_tables()[one.kind].own
-    heard = sorted(
-        connection.scalars(sa.select(table.c.received_ms).where(*_within(table, one, (from_ms, to_ms))))
-    )
-    return _gaps(heard, (from_ms, to_ms))
+    return list(connection.scalars(sa.select(table.c.received_ms).where(*_within(table, one, span))))
 
 
-def _left(connection: Connection, one: DeviceId, span: Span) -> Sequence[Span]:
+def _left(heard: Sequence[int], span: Span) -> Sequence[Span]:
     """What is left of a silence when another device was heard in it."""
-    table = series_tables()[one.kind].own
-    heard = sorted(connection.scalars(sa.select(table.c.received_ms).where(*_within(table, one, span))))
     return [span] if not heard else _gaps(heard, span)
 
 

@@ -40,9 +40,12 @@ _KEEP: Final = ' |> keep(columns: ["_time", "_value", "_field", "part"])'
 
 
 class InfluxSeries(Outbox):
-    """Readings in InfluxDB. What is appended can be read when the courier has sent it."""
+    """Readings in InfluxDB. What is appended can be read when the courier has sent it.
 
-    def __init__(self, influx: Influx, clock: Clock) -> None:
+    With a clock, an InfluxDB that did not answer is left alone for some seconds.
+    """
+
+    def __init__(self, influx: Influx, clock: Clock | None = None) -> None:
         self._influx = influx
         self._clock = clock
         self._places = threading.BoundedSemaphore(AT_ONCE)
@@ -116,6 +119,14 @@ class InfluxSeries(Outbox):
         made.sort(key=lambda one: (one[0].at_ms, one[0].seq))
         return made
 
+    def received_ms(self, device: DeviceId, from_ms: int, to_ms: int) -> list[int]:
+        """When the messages were received that count from `from_ms` up to, not including, `to_ms`."""
+        if from_ms >= to_ms:
+            return []
+        flux = f"{_SERIES} and r._field == p_field){_KEEP}"
+        params = self._params(device, 0, from_ms, to_ms) | {"p_field": "received_ms"}
+        return [int(row.value) for row in self._ask(flux, params) if row.value is not None]
+
     def first_ms(
         self, connection: Connection, device: DeviceId, part: int = 0, from_ms: int = 0
     ) -> int | None:
@@ -157,14 +168,16 @@ class InfluxSeries(Outbox):
         return params
 
     def _ask(self, flux: str, params: Mapping[str, Param]) -> list[Row]:
-        if self._clock.monotonic_s() < self._away_until_s:
+        clock = self._clock
+        if clock is not None and clock.monotonic_s() < self._away_until_s:
             raise InfluxAway("InfluxDB did not answer just now; it is asked again in some seconds.")
         if not self._places.acquire(timeout=1.0):
             raise InfluxAway("InfluxDB has enough to answer at the moment.")
         try:
             return list(self._influx.ask(flux, params))
         except InfluxAway:
-            self._away_until_s = self._clock.monotonic_s() + LEFT_ALONE_S
+            if clock is not None:
+                self._away_until_s = clock.monotonic_s() + LEFT_ALONE_S
             raise
         finally:
             self._places.release()

@@ -15,7 +15,9 @@ from rules.books import Books, BookText, read_books
 from rules.tally import Tally
 from storage.backtests import WARM_UP_MS, Period, backtest, station_ids
 from storage.database import Database, open_database
+from storage.elsewhere import readings_at
 from storage.hub_away import hub_away
+from storage.influx_at import InfluxAt
 
 WORTH_IT: Final = 8
 """Fewer stations are done before another process has started."""
@@ -32,20 +34,23 @@ def backtest_on_all_cores(
     *,
     cores: int | None = None,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
+    at: InfluxAt | None = None,
 ) -> Tally:
-    """The same as `storage.backtests.backtest`; `url` is the address of `database`."""
+    """The same as `storage.backtests.backtest`; `url` is the address of `database`, `at` of its readings."""
     ids = station_ids(database, period)
-    away = hub_away(database, period.from_ms - WARM_UP_MS, period.to_ms)
+    with readings_at(at) as influx:
+        away = hub_away(database, period.from_ms - WARM_UP_MS, period.to_ms, influx)
     workers = min(cores or os.cpu_count() or 1, MOST_CORES)
     if workers < 2 or len(ids) < WORTH_IT:
         old, new = read_books(before), read_books(after)
-        return backtest(database, old, new, period, only=ids, away=away, progress=progress)
+        with readings_at(at) as influx:
+            return backtest(database, old, new, period, only=ids, away=away, progress=progress, influx=influx)
     size = max(1, -(-len(ids) // (workers * SHARES_PER_CORE)))
     shares = [ids[at : at + size] for at in range(0, len(ids), size)]
     tally = Tally(period.to_ms)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         running = [
-            pool.submit(_share, url, tuple(before), tuple(after), period, share, away) for share in shares
+            pool.submit(_share, url, tuple(before), tuple(after), period, share, away, at) for share in shares
         ]
         for ended in as_completed(running):
             tally.merge(ended.result())
@@ -66,11 +71,15 @@ def _share(
     period: Period,
     ids: Sequence[str],
     away: HubAway,
+    at: InfluxAt | None,
 ) -> Tally:
     # Millions of short-lived rows and hardly a circle among them: looking for circles often is waste.
     gc.set_threshold(200_000, 50, 50)
     database = open_database(url, connections=1)
     try:
-        return backtest(database, _books(before), _books(after), period, only=ids, away=away)
+        with readings_at(at) as influx:
+            return backtest(
+                database, _books(before), _books(after), period, only=ids, away=away, influx=influx
+            )
     finally:
         database.close()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Select
@@ -20,6 +20,9 @@ from rules.backtest import StoredDevice, StoredMessage
 from storage.database import Database
 from storage.series_tables import series_tables
 from storage.tables import event
+
+if TYPE_CHECKING:
+    from storage.influx_series import InfluxSeries
 
 CHUNK_MS: Final = 8 * 3_600_000
 _MOST_SHARED: Final = 50_000
@@ -48,14 +51,19 @@ def read_station(
     wanted: Mapping[str, Columns],
     from_ms: int,
     to_ms: int,
+    influx: InfluxSeries | None = None,
 ) -> Iterator[StoredMessage]:
     """Messages of one station that count from `from_ms` up to, not including, `to_ms`, as they came in.
 
     `wanted` gives the columns of each kind; one that is left out is read whole. Where readings keep no
     difference between null and absent, a null is absent. No transaction stays open between two chunks.
+    `influx` has the readings where they are not in tables.
     """
     late: list[StoredMessage] = []
-    readers = [_Reader(one, wanted.get(one.kind.name) or all_columns(one.kind)) for one in devices]
+    readers: list[_Reader] = []
+    for one in devices:
+        columns = wanted.get(one.kind.name) or all_columns(one.kind)
+        readers.append(_Reader(one, columns) if influx is None else _InfluxReader(one, columns, influx))
     for begin_ms in range(from_ms, to_ms, CHUNK_MS):
         end_ms = min(begin_ms + CHUNK_MS, to_ms)
         here = late
@@ -139,6 +147,11 @@ class _Reader:
         self._speakers: dict[tuple[str, int], DeviceId] = {}
 
     def read(self, connection: Connection, from_ms: int, to_ms: int) -> Iterator[StoredMessage]:
+        """What was reported and what happened, in no order."""
+        yield from self._read_readings(connection, from_ms, to_ms)
+        yield from self._read_events(connection, from_ms, to_ms)
+
+    def _read_readings(self, connection: Connection, from_ms: int, to_ms: int) -> Iterator[StoredMessage]:
         here = {"station": self._device.station, "n": self._device.n, "from_ms": from_ms, "to_ms": to_ms}
         parts = self._read_parts(connection, here)
         device, fields, speaker = self._device, self._own.fields, self._speaker
@@ -152,7 +165,6 @@ class _Reader:
             yield StoredMessage(
                 received_ms, seq, device, speaker(speaker_kind, speaker_n), boot, at_ms, ts_ms, own, inner
             )
-        yield from self._read_events(connection, from_ms, to_ms)
 
     def _read_parts(
         self, connection: Connection, here: Mapping[str, Any]
@@ -226,6 +238,30 @@ class _Reader:
                 row.part,
                 body,
             )
+
+
+class _InfluxReader(_Reader):
+    """One device whose readings are in InfluxDB. Who spoke for it is taken from the registry of today."""
+
+    def __init__(self, one: StoredDevice, columns: Columns, influx: InfluxSeries) -> None:
+        super().__init__(one, columns)
+        self._influx = influx
+        self._spoke = one.speaker
+
+    def _read_readings(self, connection: Connection, from_ms: int, to_ms: int) -> Iterator[StoredMessage]:
+        for reading, beside in self._influx.messages(self._device, from_ms, to_ms):
+            own: Fields = {name: reading.fields[name] for name in self._columns.own if name in reading.fields}
+            inner: Mapping[int, Fields] = {
+                part: {name: said[name] for name in self._columns.part if name in said}
+                for part, said in reading.parts.items()
+            }
+            extra, ts_ms = beside.get("extra"), beside.get("device_ts_ms")
+            if isinstance(extra, str):
+                own, inner = self._with_unknown(own, inner, extra)
+            yield StoredMessage(
+                reading.received_ms, reading.seq, self._device, self._spoke, reading.boot, reading.at_ms,
+                ts_ms if isinstance(ts_ms, int) else None, own, inner,
+            )  # fmt: skip
 
 
 def event_fields(kind: Kind, type_: str, part: int, body: Mapping[str, Any]) -> Fields:

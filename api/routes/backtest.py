@@ -20,6 +20,8 @@ from rules.books import BookText, read_books, severities_of, with_new
 from rules.tally import as_data
 from storage.backtests import Period, backtest, books_in_force, station_ids
 from storage.database import open_database
+from storage.elsewhere import readings_at
+from storage.influx_at import InfluxAt
 
 router = APIRouter(prefix="/api/v1", tags=["rules"])
 
@@ -59,7 +61,9 @@ async def run_backtest(
     try:
         with anyio.fail_after(LONGEST_S):
             counted = await to_process.run_sync(
-                partial(_run, hub.db.url, old, new, period, severities), cancellable=True, limiter=AT_ONCE
+                partial(_run, hub.db.url, old, new, period, severities, hub.influx_at),
+                cancellable=True,
+                limiter=AT_ONCE,
             )
     except TimeoutError:
         raise bad_field(
@@ -101,10 +105,12 @@ def _run(
     new: tuple[BookText, ...],
     period: Period,
     severities: dict[str, str],
+    influx_at: InfluxAt | None,
 ) -> dict[str, Any]:
     database = open_database(url, connections=1)
     try:
-        tally = backtest(database, read_books(old), read_books(new), period)
+        with readings_at(influx_at) as influx:
+            tally = backtest(database, read_books(old), read_books(new), period, influx=influx)
     finally:
         database.close()
     return as_data(tally, severities, period.from_ms)

@@ -25,7 +25,7 @@ from storage.sending import State
 from storage.series_outbox import SENT
 
 LOOK_EVERY_S: Final = 1.0
-LONGEST_WAIT_S: Final = 30.0
+LONGEST_WAIT_S: Final = 10.0
 LONGEST_ASKED_S: Final = 300.0
 HOLD_S: Final = 20.0
 FORGET_AT_ONCE: Final = 10_000

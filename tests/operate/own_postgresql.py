@@ -64,6 +64,24 @@ class OwnServer:
         )
         self.wait_until_it_answers()
 
+    def use_up_log(self) -> None:
+        """Make it want one new file for its write-ahead log after the other, until it cannot go on."""
+        try:
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                for _ in range(100):
+                    connection.execute("SELECT pg_logical_emit_message(false, 'test', 'x')")
+                    connection.execute("SELECT pg_switch_wal()")
+        except psycopg.OperationalError:
+            return
+        raise AssertionError("PostgreSQL found room for a hundred files")
+
+    def start_if_ended(self) -> None:
+        """Start it, unless it has come back by itself."""
+        try:
+            eventually(self._answers, 5, every_s=0.05)
+        except AssertionError:
+            self.start()
+
     def wait_until_it_answers(self) -> None:
         eventually(self._answers, 30, every_s=0.05, saying="PostgreSQL answers again")
 

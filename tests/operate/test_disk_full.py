@@ -74,6 +74,36 @@ def test_a_full_disk_under_the_database_costs_nothing_but_time(
         house.stop_gateways()
 
 
+def test_postgresql_that_ends_because_its_log_finds_no_room_is_waited_for(
+    tmp_path: Path, loop: MqttLoop
+) -> None:
+    """Without room for its write-ahead log PostgreSQL gives up by itself, and somebody starts it again."""
+    with (
+        small_disk(400) as disk,
+        own_server(disk.path) as server,
+        open_house(tmp_path / "var", server.url) as house,
+    ):
+        gateway = house.gateway()
+        boxes = [KeepingBox(house, loop, number) for number in (1, 2)]
+        with talking(*boxes):
+            chat(*boxes)
+            eventually(lambda: all(box.held == 0 for box in boxes), 10)
+            disk.fill()
+            server.use_up_log()
+            chat(*boxes)
+            eventually(lambda: gateway.health.problems() != [], 20)
+            promised = [set(box.promised) for box in boxes]
+            chat(*boxes)
+            disk.empty()
+            server.start_if_ended()
+            eventually(lambda: all(box.held == 0 for box in boxes), 30, saying="all of it is kept")
+            assert all(before < box.promised for before, box in zip(promised, boxes, strict=True))
+        said = everything(*boxes)
+        assert counting.missing(house.database, said) == []
+        assert counting.doubled(house.database) == []
+        print(f"postgresql without room for its log: {len(said)} messages, 0 lost, 0 doubled")
+
+
 def _talks_until_it_is_full(gateway: Gateway, boxes: list[KeepingBox]) -> bool:
     chat(*boxes, rounds=5)
     return bool(gateway.health.problems())

@@ -8,6 +8,7 @@ import pytest
 
 from device_sim.edge_box import BoxSettings
 from storage import backup, restore
+from storage.backup_file import BackupRefused
 from storage.database import open_database
 from tests.gateway.house import House
 from tests.gateway.keeping_box import KeepingBox, talking
@@ -49,6 +50,8 @@ def test_stations_bring_back_what_they_still_hold(house: House, loop: MqttLoop, 
         promised = {(box.station, box.boot, seq) for box in boxes for seq in box.promised}
         assert len(promised) == 4 * EACH
         assert counting.missing(house.database, promised) == []
+        with pytest.raises(BackupRefused, match="A gateway works with this database"):
+            restore.restore(house.url, file, house.clock.now_ms())
         house.stop_gateways()
         sent = roomy.sendings + small.sendings
         restore.restore(house.url, file, house.clock.now_ms() + restore.RUNNING_MS)

@@ -73,7 +73,7 @@ def backup(file: Annotated[Path, typer.Argument(help="A new file; its folder mus
     label = backups.make(here.settings.store_url, file, here.now_ms())
     say(
         f"{file} holds the database of {moment(label.made_ms)}: revision {label.revision}, store "
-        f"{label.store}, {file.stat().st_size / 1e6:.1f} MB. Keep a copy of {here.var_dir / 'keys'} with it."
+        f"{label.store}, {file.stat().st_size / 1e6:.2f} MB. Keep a copy of {here.var_dir / 'keys'} with it."
     )
 
 

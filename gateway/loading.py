@@ -18,7 +18,7 @@ from storage.inflow import Inflow
 from storage.stations import Station
 
 
-def load_fleet(database: Database, series: Inflow, fleet: Fleet) -> None:
+def load_fleet(database: Database, series: Inflow, fleet: Fleet, now_ms: int) -> None:
     """Read who exists and what is known. Devices of a kind that this program does not know are left out."""
     with database.read() as connection:
         known = registry.load(connection)
@@ -53,7 +53,7 @@ def load_fleet(database: Database, series: Inflow, fleet: Fleet) -> None:
                 speaker.seen_ms = max(speaker.seen_ms or 0, run.updated_ms)
                 if current.get(speaker.id) == run.boot:
                     speaker.current = boot
-        _meet_readings(connection, series, fleet)
+        _meet_readings(connection, series, fleet, now_ms)
         for open_ in alerts.all_open(connection):
             key = AlertKey(open_.device, open_.part, open_.code)
             fleet.note_opened(
@@ -76,10 +76,10 @@ def load_fleet(database: Database, series: Inflow, fleet: Fleet) -> None:
     _forget_what_is_closed(fleet)
 
 
-def _meet_readings(connection: Connection, series: Inflow, fleet: Fleet) -> None:
+def _meet_readings(connection: Connection, series: Inflow, fleet: Fleet, now_ms: int) -> None:
     """Rows of states and boots may be a minute old: the readings kept since tell ages and numbers."""
     fleet.unwritten = Unwritten()
-    since = Since(0, 0)
+    since = Since(now_ms, 0)
     heard: dict[Boot, list[int]] = {}
     for kind in {member.kind.name for member in fleet.members.values()}:
         for said in series.said_since(connection, kind):

@@ -92,7 +92,7 @@ class Gateway:
         """Everything before the first turn."""
         self._patiently(self._take_shard)
         self._patiently(self._rules.load)
-        self._patiently(lambda: load_fleet(self._database, self._series, self._fleet))
+        self._patiently(self._load_fleet)
         self._patiently(lambda: self._desk.recover(self._fleet))
         self._commit(self._rounds.meet_rules(), ())
         settle()
@@ -105,6 +105,9 @@ class Gateway:
             len(self._fleet.members),
             extra={"action": "gateway_started", "epoch": self._committer.epoch},
         )
+
+    def _load_fleet(self) -> None:
+        load_fleet(self._database, self._series, self._fleet, self._clock.now_ms())
 
     def _take_shard(self) -> None:
         try:
@@ -154,7 +157,7 @@ class Gateway:
     def _run_errands(self) -> None:
         errands = find_errands(self._committer, self._rules)
         if errands.registry:
-            self._patiently(lambda: load_fleet(self._database, self._series, self._fleet))
+            self._patiently(self._load_fleet)
         if errands.rulebook:
             self._patiently(self._rules.load)
         if errands.registry or errands.rulebook:

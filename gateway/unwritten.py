@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WRITE_AFTER_MS: Final = 60_000
+WRITE_NUMBERS_AFTER_MS: Final = 60_000
+WRITE_AGES_AFTER_MS: Final = 240_000
 AT_ONCE: Final = 200
 
 
@@ -27,19 +28,19 @@ class Since(NamedTuple):
 class Unwritten:
     """Boots that moved on by one reading after the other, and states whose ages alone moved.
 
-    Each is written after a minute; until then a restart finds it again in the readings kept since.
+    Each is written after some minutes; until then a restart finds it again in the readings kept since.
     """
 
     boots: dict[Boot, Since] = field(default_factory=dict)
     states: dict[DeviceId, Since] = field(default_factory=dict)
 
     def due_boots(self, now_ms: int) -> list[Boot]:
-        """The oldest ones whose minute is over."""
-        return _due(self.boots, now_ms)
+        """The oldest ones whose time is over."""
+        return _due(self.boots, now_ms, WRITE_NUMBERS_AFTER_MS)
 
     def due_states(self, now_ms: int) -> list[DeviceId]:
-        """The oldest ones whose minute is over."""
-        return _due(self.states, now_ms)
+        """The oldest ones whose time is over."""
+        return _due(self.states, now_ms, WRITE_AGES_AFTER_MS)
 
     def written(self, boots: Iterable[Boot], states: Iterable[DeviceId]) -> None:
         """Their rows are as new as memory."""
@@ -56,10 +57,10 @@ class Unwritten:
         return min((since.position for since in firsts if since is not None), default=position)
 
 
-def _due(unwritten: dict[T, Since], now_ms: int) -> list[T]:
+def _due(unwritten: dict[T, Since], now_ms: int, after_ms: int) -> list[T]:
     due: list[T] = []
     for one, since in unwritten.items():
-        if 0 <= now_ms - since.at_ms < WRITE_AFTER_MS or len(due) == AT_ONCE:
+        if 0 <= now_ms - since.at_ms < after_ms or len(due) == AT_ONCE:
             break
         due.append(one)
     return due

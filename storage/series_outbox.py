@@ -110,7 +110,7 @@ class Outbox:
 
     def cover(self, connection: Connection, position: int) -> None:
         """States and boots hold all up to this row, too."""
-        reach(connection, COVERED, position)
+        reach(connection, COVERED, max(position, reached(connection, COVERED)))
 
     def said_since(self, connection: Connection, kind: str) -> Iterator[Said]:
         """Rows that states and boots need not cover yet."""

@@ -32,7 +32,7 @@ def test_ages_of_reports_that_said_nothing_new_survive_a_restart(house: House, b
     known = gateway._fleet.states[device]
     house.stop_gateways()
     fresh = Fleet()
-    load_fleet(house.database, SqlSeries(), fresh)
+    load_fleet(house.database, SqlSeries(), fresh, 0)
     assert fresh.states[device].own.marks == known.own.marks
     assert fresh.states[device].own.values == known.own.values
     assert fresh.states[device].own.marks["count_raw"].seq == seq

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 WRITE_NUMBERS_AFTER_MS: Final = 60_000
-WRITE_AGES_AFTER_MS: Final = 240_000
+WRITE_AGES_AFTER_MS: Final = 110_000
+"""Whoever reads a state from the database must not take a healthy device for a silent one."""
 AT_ONCE: Final = 200
 
 

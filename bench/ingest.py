@@ -110,7 +110,7 @@ def _line(number: int, bare: dict[str, Any], whole: dict[str, Any]) -> dict[str,
         f"round {number}: bare {f['bare_us']:.1f} µs, {f['bare_per_s']:,.0f}/s · "
         f"gateway {f['gateway_us']:.1f} µs, {f['gateway_per_s']:,.0f}/s · "
         f"ratio {f['ratio']:.2f} (CPU {f['cpu_ratio']:.2f}) · "
-        f"changed {f['changed']:.0%}, acks {f['acks_per_message']:.2f} a message",
+        f"same {f['same']:.1%}, changed {f['changed']:.1%}, acks {f['acks_per_message']:.2f} a message",
         flush=True,
     )
     return figures

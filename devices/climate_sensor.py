@@ -65,7 +65,9 @@ def _own(name: str, type_: ColumnType = "bool") -> Export:
         mark = state.own.marks.get(name)
         return None if mark is None else (state.own.values[name], mark.at_ms)
 
-    return Export(role="climate", name=name, type=type_, read=read, fresh_s=FRESH_S, shown=False)
+    return Export(
+        role="climate", name=name, type=type_, read=read, fresh_s=FRESH_S, shown=False, sources=(name,)
+    )
 
 
 KIND = Kind(
@@ -80,7 +82,15 @@ KIND = Kind(
         MinutesUnchanged("temp_unchanged_min", "temp_c"),
     ),
     exports=(
-        Export(role="climate", name="temp_c", type="float", read=_room_temp, fresh_s=FRESH_S),
+        Export(
+            role="climate",
+            name="temp_c",
+            type="float",
+            read=_room_temp,
+            fresh_s=FRESH_S,
+            sources=("temp_median_c",),
+            whole=True,
+        ),
         _own("smoke"),
         _own("leak"),
         _own("mains_ok"),

@@ -10,12 +10,16 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from domain.facts import STEP_MS, Value
 
 Samples = list[list[Any]]
+Moves = Literal["within", "rises", "falls", "freely"]
+"""How a value may move as long as its source stays as it is: not beyond what is remembered of the source
+(`within`), up with the minutes and to zero when the source changes (`rises`), down only (`falls`)."""
 MAX_SAMPLES = 24
+_FOREVER_MS = 2**62
 MAX_TURNS = 20
 SHORTEST_RISE_MS = 3_000
 SURE_RISE_MS = 20_000
@@ -60,6 +64,14 @@ def _insert(samples: Samples, value: Value, at_ms: int) -> Samples:
     if samples[at][0] == at_ms:
         return samples
     return [*samples[:at], [at_ms, value], *samples[at:]]
+
+
+def _run_of(samples: Samples, last: Any) -> Samples:
+    """The samples at the end that are all alike."""
+    at = len(samples)
+    while at and samples[at - 1][1] == last:
+        at -= 1
+    return samples[at:]
 
 
 def _is_number(value: Value) -> bool:
@@ -131,6 +143,7 @@ class HeldMedian:
     One wild reading among good ones says nothing; a value that stays takes over after half the time.
     """
 
+    moves: ClassVar[Moves] = "within"
     name: str
     source: str
     over_s: int = 300
@@ -162,6 +175,7 @@ class HeldMedian:
 class MinutesUnchanged:
     """For how many minutes `source` has had the value it has, in steps of five: it is not news each time."""
 
+    moves: ClassVar[Moves] = "rises"
     name: str
     source: str
     type: Literal["int"] = "int"
@@ -178,11 +192,21 @@ class MinutesUnchanged:
             since = sample_ms
         return samples, (last_ms - since) // STEP_MS * STEP_MS // 60_000
 
+    def steady_until_ms(self, memory: Samples) -> int:
+        """Until when the value stays as it is while the source does."""
+        samples, minutes = self.update(memory, memory[-1][1], memory[-1][0])
+        if minutes is None:
+            return _FOREVER_MS
+        last = samples[-1][1]
+        since_ms = _run_of(samples, last)[0][0]
+        return int(since_ms) + (int(minutes) + STEP_MS // 60_000) * 60_000
+
 
 @dataclass(frozen=True, slots=True)
 class TurnsTo:
     """How often `source` turned to `value` within the last `over_s` seconds (counted up to 20)."""
 
+    moves: ClassVar[Moves] = "falls"
     name: str
     source: str
     value: Value
@@ -204,11 +228,19 @@ class TurnsTo:
             before = is_so
         return samples, min(turns, MAX_TURNS)
 
+    def steady_until_ms(self, memory: Samples) -> int:
+        """Until when the value stays as it is while the source does: then a turn leaves the window."""
+        floor_ms = memory[-1][0] - self.over_s * 1000
+        turns = (at_ms for at_ms, is_so in memory if is_so and at_ms >= floor_ms)
+        first_ms = next(turns, None)
+        return _FOREVER_MS if first_ms is None else int(first_ms) + self.over_s * 1000
+
 
 @dataclass(frozen=True, slots=True)
 class MovingMedian:
     """The middle value of `source` over the last `over_s` seconds: a single wild reading does not move it."""
 
+    moves: ClassVar[Moves] = "within"
     name: str
     source: str
     over_s: int = 300
@@ -233,6 +265,7 @@ class GrownBy:
     Unknown until it was heard twice. What lies closer together than a twentieth of the time is thinned.
     """
 
+    moves: ClassVar[Moves] = "falls"
     name: str
     source: str
     over_s: int

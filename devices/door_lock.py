@@ -95,7 +95,7 @@ def _own(name: str, role: str = "door", fresh_s: int = FRESH_S) -> Export:
         mark = state.own.marks.get(name)
         return None if mark is None else (state.own.values[name], mark.at_ms)
 
-    return Export(role=role, name=name, type="str", read=read, fresh_s=fresh_s)
+    return Export(role=role, name=name, type="str", read=read, fresh_s=fresh_s, sources=(name,))
 
 
 def _cycles(name: str) -> Export:
@@ -103,7 +103,9 @@ def _cycles(name: str) -> Export:
         mark = state.own.marks.get("leaf")
         return None if mark is None else (state.own.values.get(name), mark.at_ms)
 
-    return Export(role="door", name=name, type="int", read=read, fresh_s=FRESH_S, shown=False)
+    return Export(
+        role="door", name=name, type="int", read=read, fresh_s=FRESH_S, shown=False, sources=(name,)
+    )
 
 
 def _mode_is(mode: str) -> Command:

@@ -82,6 +82,10 @@ class Export:
     fresh_s: int
     shown: bool = True
     """False for what only rules look at: it moves all the time and is no reason to tell anybody."""
+    sources: tuple[str, ...] | None = None
+    """The metrics and derived facts that `read` looks at, of the device or of its parts; None: any."""
+    whole: bool = False
+    """It is its only source, rounded to a whole number."""
 
 
 @dataclass(frozen=True, kw_only=True)

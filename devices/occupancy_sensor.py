@@ -61,7 +61,9 @@ def _read(name: str, source: str, type_: ColumnType) -> Export:
         return None if mark is None else (state.own.values.get(name), mark.at_ms)
 
     shown = name == "presence"
-    return Export(role="occupancy", name=name, type=type_, read=read, fresh_s=FRESH_S, shown=shown)
+    return Export(
+        role="occupancy", name=name, type=type_, read=read, fresh_s=FRESH_S, shown=shown, sources=(name,)
+    )
 
 
 KIND = Kind(
@@ -76,7 +78,14 @@ KIND = Kind(
         HeldMedian("count_median", "count_raw", over_s=300),
     ),
     exports=(
-        Export(role="occupancy", name="people", type="int", read=_count, fresh_s=FRESH_S),
+        Export(
+            role="occupancy",
+            name="people",
+            type="int",
+            read=_count,
+            fresh_s=FRESH_S,
+            sources=("count_raw", "presence"),
+        ),
         _read("count_raw", "count_raw", "int"),
         _read("presence", "presence", "bool"),
         _read("unchanged_min", "count_raw", "int"),

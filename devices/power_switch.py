@@ -79,7 +79,9 @@ def _own(name: str, type_: ColumnType, *, shown: bool = False) -> Export:
         mark = state.own.marks.get(name)
         return None if mark is None else (state.own.values[name], mark.at_ms)
 
-    return Export(role="power", name=name, type=type_, read=read, fresh_s=FRESH_S, shown=shown)
+    return Export(
+        role="power", name=name, type=type_, read=read, fresh_s=FRESH_S, shown=shown, sources=(name,)
+    )
 
 
 def _shows(**wanted: Value) -> Callable[[Mapping[str, Value]], bool]:

@@ -143,7 +143,7 @@ def _own(name: str) -> Export:
         mark = state.own.marks.get(name)
         return None if mark is None else (state.own.values[name], mark.at_ms)
 
-    return Export(role="cabinet", name=name, type="bool", read=read, fresh_s=FRESH_S)
+    return Export(role="cabinet", name=name, type="bool", read=read, fresh_s=FRESH_S, sources=(name,))
 
 
 def _charger_off(facts: Mapping[str, Value]) -> bool:
@@ -190,7 +190,14 @@ KIND = Kind(
         ),
     ),
     exports=(
-        Export(role="cabinet", name="full_batteries", type="int", read=_full_batteries, fresh_s=FRESH_S),
+        Export(
+            role="cabinet",
+            name="full_batteries",
+            type="int",
+            read=_full_batteries,
+            fresh_s=FRESH_S,
+            sources=("state", "enabled"),
+        ),
         _own("smoke"),
         _own("enabled"),
     ),

@@ -117,7 +117,9 @@ def _own(name: str, type_: ColumnType) -> Export:
         mark = state.own.marks.get(name)
         return None if mark is None else (state.own.values[name], mark.at_ms)
 
-    return Export(role="water", name=name, type=type_, read=read, fresh_s=FRESH_S, shown=False)
+    return Export(
+        role="water", name=name, type=type_, read=read, fresh_s=FRESH_S, shown=False, sources=(name,)
+    )
 
 
 def _shows(name: str, value: Value) -> Callable[[Mapping[str, Value]], bool]:

@@ -42,8 +42,8 @@ def guards_of(source: str) -> Guards:
     if any(token.text == "?" for token in tokens):
         return ()
     groups = []
-    for alternative in _alternatives(tokens):
-        group = tuple(guard for part in _parts(alternative) if (guard := _guard(part)) is not None)
+    for alternative in alternatives(tokens):
+        group = tuple(guard for part in parts_of(alternative) if (guard := _guard(part)) is not None)
         if not group:
             return ()
         groups.append(group)
@@ -64,18 +64,20 @@ def cannot_hold(guards: Guards, values: Mapping[str, Value], own: Mapping[str, V
     return bool(guards)
 
 
-def _alternatives(tokens: list[Token]) -> list[list[Token]]:
-    split = _split(_bare(tokens), "||")
-    return split if len(split) == 1 else [inner for part in split for inner in _alternatives(part)]
+def alternatives(tokens: list[Token]) -> list[list[Token]]:
+    """What stands between `||`."""
+    split = _split(bare(tokens), "||")
+    return split if len(split) == 1 else [inner for part in split for inner in alternatives(part)]
 
 
-def _parts(tokens: list[Token]) -> list[list[Token]]:
-    split = _split(_bare(tokens), "&&")
-    return split if len(split) == 1 else [inner for part in split for inner in _parts(part)]
+def parts_of(tokens: list[Token]) -> list[list[Token]]:
+    """What stands between `&&`."""
+    split = _split(bare(tokens), "&&")
+    return split if len(split) == 1 else [inner for part in split for inner in parts_of(part)]
 
 
 def _guard(tokens: list[Token]) -> Guard | None:
-    tokens = _bare(tokens)
+    tokens = bare(tokens)
     if len(tokens) == 1 and tokens[0].sort == "name":
         return Guard(tokens[0].text, operator.is_, True)
     if len(tokens) not in (3, 4) or tokens[0].sort != "name" or tokens[1].text not in _OPERATORS:
@@ -83,7 +85,7 @@ def _guard(tokens: list[Token]) -> Guard | None:
     negative = len(tokens) == 4
     if negative and tokens[2].text != "-":
         return None
-    constant = _constant(tokens[-1])
+    constant = constant_of(tokens[-1])
     if constant is None or (negative and (isinstance(constant, (bool, str)))):
         return None
     if negative and isinstance(constant, (int, float)):
@@ -91,7 +93,8 @@ def _guard(tokens: list[Token]) -> Guard | None:
     return Guard(tokens[0].text, _OPERATORS[tokens[1].text], constant)
 
 
-def _constant(token: Token) -> Value:
+def constant_of(token: Token) -> Value:
+    """The value that a literal stands for; None for anything else."""
     if token.text in ("true", "false"):
         return token.text == "true"
     if token.sort == "int":
@@ -102,7 +105,7 @@ def _constant(token: Token) -> Value:
     return token.text[1:-1] if plain and not token.text.startswith(('"""', "'''")) else None
 
 
-def _bare(tokens: list[Token]) -> list[Token]:
+def bare(tokens: list[Token]) -> list[Token]:
     """Without the parentheses that are round all of it."""
     while len(tokens) > 1 and tokens[0].text == "(" and _closing(tokens) == len(tokens) - 1:
         tokens = tokens[1:-1]

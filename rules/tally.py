@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from domain.facts import Value
 from domain.ids import DeviceId
-from rules.backtest import Episode
 from rules.side_by_side import Side
+from rules.stored import Episode
 
 Book = Literal["before", "after"]
 BOOKS: Final[tuple[Book, Book]] = ("before", "after")

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from devices.kind import Kind
+from devices.kind import Export, Kind
 from devices.registry import kinds
 from domain.ids import DeviceId
 from rules.away import HubAway
-from rules.backtest import StationReplay, StoredDevice, StoredStation, judges_of
+from rules.backtest import StationReplay
 from rules.books import Books, BookText
+from rules.comparisons import alternatives_of
+from rules.judges import judges_of
+from rules.premises import PREMISES
 from rules.rulebook import Rulebook
 from rules.side_by_side import Sides, side_by_side
+from rules.stored import StoredDevice, StoredStation
 from rules.tally import Tally
 from storage import registry, rulebooks, stations
 from storage.areas import within
@@ -212,36 +216,56 @@ def _resets(
 
 def slim_kind(kind: Kind, sides: Sides) -> Kind:
     """The kind with those derived facts and exports only that some rule can see."""
-    books = (sides.both, sides.before, sides.after)
-    reads = {name for book in books for rule in book.for_kind(kind.name) for name in rule.reads}
-    told = {name for book in books for rule in book.station_rules for name in rule.reads}
+    told = _told(sides)
     exports = tuple(one for one in kind.exports if f"{one.role}.{one.name}" in told)
-    # What an export is made of, only its own code knows.
-    if exports:
+    reads = _read_of(kind, sides, exports)
+    if reads is None:
         return replace(kind, exports=exports)
     parts = kind.parts
     if parts is not None:
         parts = replace(parts, derived=tuple(one for one in parts.derived if one.name in reads))
     derived = tuple(one for one in kind.derived if one.name in reads)
-    return replace(kind, exports=(), derived=derived, parts=parts)
+    return replace(kind, exports=exports, derived=derived, parts=parts)
 
 
 def wanted_columns(sides: Sides) -> dict[str, Columns]:
     """For each kind the columns that some rule can see; nothing else has to leave the database."""
     found = {}
     for kind in kinds().values():
-        reads: set[str] = set()
-        for book in (sides.both, sides.before, sides.after):
-            for rule in book.for_kind(kind.name):
-                reads |= rule.reads
-        found[kind.name] = all_columns(kind) if _is_exported(kind, sides) else _seen(kind, reads)
+        slim = slim_kind(kind, sides)
+        reads = _read_of(kind, sides, slim.exports)
+        found[kind.name] = all_columns(kind) if reads is None else _seen(slim, reads)
     return found
 
 
-def _is_exported(kind: Kind, sides: Sides) -> bool:
-    """True when a rule over whole stations sees what this kind tells: only its own code knows from what."""
-    names = {name for _, book in sides.items() for rule in book.station_rules for name in rule.reads}
-    return any(f"{export.role}.{export.name}" in names for export in kind.exports)
+def _read_of(kind: Kind, sides: Sides, exports: Iterable[Export]) -> set[str] | None:
+    """The facts that rules or exports look at; None when only the code of an export knows from what."""
+    reads = {name for _, book in sides.items() for rule in book.for_kind(kind.name) for name in rule.reads}
+    for export in exports:
+        if export.sources is None:
+            return None
+        reads.update(export.sources)
+    return reads
+
+
+def _told(sides: Sides) -> set[str]:
+    """What rules over whole stations look at, without those that wait for what a back-test never knows."""
+    return {
+        name
+        for _, book in sides.items()
+        for rule in book.station_rules
+        if rule.when is not None and not _is_idle(rule.when.source)
+        for name in rule.reads
+    }
+
+
+def _is_idle(source: str) -> bool:
+    """True when in every alternative something is compared that is not replayed, and so unknown."""
+    alternatives = alternatives_of(source)
+    return alternatives is not None and all(
+        any(side.name in PREMISES for one in comparisons for side in (one.left, one.right))
+        for comparisons in alternatives
+    )
 
 
 def _seen(kind: Kind, reads: Iterable[str]) -> Columns:

@@ -16,7 +16,7 @@ from devices.kind import Kind, Metric
 from devices.state import SELF
 from domain.facts import Value
 from domain.ids import DeviceId
-from rules.backtest import StoredDevice, StoredMessage
+from rules.stored import StoredDevice, StoredMessage
 from storage.database import Database
 from storage.series_tables import series_tables
 from storage.tables import event

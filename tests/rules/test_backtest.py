@@ -12,8 +12,10 @@ from devices.registry import kinds
 from domain.facts import Value
 from domain.ids import DeviceId, edge_box
 from rules.away import HubAway
-from rules.backtest import StationReplay, StoredDevice, StoredMessage, StoredStation, judges_of
+from rules.backtest import StationReplay
+from rules.judges import judges_of
 from rules.side_by_side import side_by_side
+from rules.stored import StoredDevice, StoredMessage, StoredStation
 from rules.tally import BOOKS, Tally
 from tests.rules.hub import CABINET, MINUTE, SECOND, T0, Hub, Message, shipped
 from tests.rules.short_rules import BOOK, short_rulebook

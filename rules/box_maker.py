@@ -1,0 +1,275 @@
+"""Finds the safe box round a report: for each alternative of each rule a comparison that stays false."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from devices.derived import Derived
+from devices.kind import Export, Kind
+from devices.state import SELF, DeviceState
+from domain.facts import Facts, Value
+from rules.comparisons import Alternatives, Comparison, Side, alternatives_of
+from rules.rule import CLOCK_FAULT, Rule
+from rules.safe_box import Limits, SafeBox
+
+_STEP_MIN: Final = 5
+_SHARE: Final = 0.49
+"""Two values between which there is room may each use a little less than half of it."""
+
+
+class _Claim(NamedTuple):
+    in_part: bool
+    reads: tuple[str, ...]
+    alternatives: Alternatives
+
+
+class _Reach(NamedTuple):
+    """From where to where a value may lie while its source stays; `up` and `down` say whether the source
+    may go on in that direction as far as there is room. `minutes` of it pass by themselves."""
+
+    low: float
+    high: float
+    limits: Limits | None = None
+    name: str = ""
+    free: bool = False
+    minutes: bool = False
+
+
+class _Place(NamedTuple):
+    """A device or part: where its facts, its limits and its derived facts are."""
+
+    facts: Facts
+    limits: Limits
+    derived: Mapping[str, Derived]
+    metrics: frozenset[str]
+
+
+class BoxMaker:
+    """The rules of some rulebooks over one kind, for many reports."""
+
+    def __init__(self, kind: Kind, rules: Iterable[Rule]) -> None:
+        self._kind = kind
+        self._claims: list[_Claim] = []
+        self._hopeless = any(export.sources is None for export in kind.exports)
+        self._derived = {one.name: one for one in kind.derived}
+        self._inner = {one.name: one for one in kind.parts.derived} if kind.parts else {}
+        seen: set[tuple[bool, str]] = set()
+        for rule in rules:
+            if rule.when is None or (rule.in_part, rule.when.source) in seen:
+                continue
+            seen.add((rule.in_part, rule.when.source))
+            alternatives = alternatives_of(rule.when.source)
+            if alternatives is None or not all(alternatives):
+                self._hopeless = True
+                continue
+            # What seldom changes is the better reason.
+            ordered = tuple(tuple(sorted(one, key=_is_number)) for one in alternatives)
+            self._claims.append(_Claim(rule.in_part, rule.when.reads, ordered))
+
+    def box(
+        self,
+        state: DeviceState,
+        at_ms: int,
+        fields: Mapping[str, Value],
+        parts: Mapping[int, Mapping[str, Value]],
+    ) -> SafeBox | None:
+        """A box round a report that has just been folded in; None when there is none."""
+        if self._hopeless or len(parts) + 1 != len(state.parts) or state.clock_fault:
+            return None
+        places = {SELF: _Place(state.own, Limits(known=fields), self._derived, frozenset(self._kind.metrics))}
+        for n, inner in parts.items():
+            facts = state.parts.get(n)
+            if facts is None:
+                return None
+            places[n] = _Place(facts, Limits(known=inner), self._inner, frozenset(self._kind.part_metrics))
+        box = SafeBox({n: place.limits for n, place in places.items()}, at_ms)
+        for claim in self._claims:
+            for n, place in places.items():
+                if claim.in_part == (n != SELF) and not _Proof(box, place, places[SELF]).holds(claim):
+                    return None
+        for export in self._kind.exports:
+            if not _steady(export, places, box):
+                return None
+        # What does not hold even now (a window that still remembers more) is no box.
+        for place in places.values():
+            limits = place.limits
+            if not Limits(limits.spans, limits.fixed, dict(limits.known)).hold(limits.known):
+                return None
+        return box if box.until_ms > at_ms else None
+
+
+class _Proof(NamedTuple):
+    """That a condition is not true now, and what must stay as it is for that."""
+
+    box: SafeBox
+    place: _Place
+    own: _Place
+
+    def holds(self, claim: _Claim) -> bool:
+        """Put into the limits what the proof rests on; False when there is none."""
+        for name in claim.reads:
+            if name != CLOCK_FAULT and not self._is_said(name):
+                return False
+        return all(any(self._is_false(one) for one in comparisons) for comparisons in claim.alternatives)
+
+    def _of(self, name: str) -> _Place:
+        inner = name in self.place.metrics or name in self.place.derived
+        return self.place if inner else self.own
+
+    def _is_said(self, name: str) -> bool:
+        """It stands in this report, or nobody ever heard of it: it cannot grow old meanwhile."""
+        place = self._of(name)
+        derived = place.derived.get(name)
+        source = name if derived is None else derived.source
+        return source in place.limits.known or place.facts.values.get(source) is None
+
+    def _value(self, side: Side) -> Value:
+        return side.constant if side.name is None else self._of(side.name).facts.values.get(side.name)
+
+    def _is_false(self, one: Comparison) -> bool:
+        for side in (one.left, one.right):
+            if side.name == CLOCK_FAULT:
+                return one == Comparison(Side(CLOCK_FAULT), "==", Side(None, constant=True))
+            if side.name is not None and self._is_unknown(side.name):
+                return True
+        left, right = self._value(one.left), self._value(one.right)
+        if isinstance(left, (bool, str)) or isinstance(right, (bool, str)):
+            return (
+                one.operator in ("==", "!=") and (left == right) == (one.operator == "!=") and self._fix(one)
+            )
+        low, high = self._reach(one.left), self._reach(one.right)
+        if low is None or high is None:
+            return False
+        if one.operator in ("<", "<="):
+            return self._apart((one.right, high), (one.left, low), strict=one.operator == "<")
+        if one.operator in (">", ">="):
+            return self._apart((one.left, low), (one.right, high), strict=one.operator == ">")
+        if one.operator == "==":
+            return self._apart((one.left, low), (one.right, high), strict=False) or self._apart(
+                (one.right, high), (one.left, low), strict=False
+            )
+        return left == right and self._fix(one)
+
+    def _is_unknown(self, name: str) -> bool:
+        """Nobody knows it, and that stays so."""
+        place = self._of(name)
+        if place.facts.values.get(name) is not None:
+            return False
+        derived = place.derived.get(name)
+        if derived is not None:
+            source = derived.source
+            return source not in place.limits.known and place.facts.values.get(source) is None
+        if name in place.limits.known:
+            place.limits.fixed[name] = None
+        return True
+
+    def _fix(self, one: Comparison) -> bool:
+        names = [side.name for side in (one.left, one.right) if side.name is not None]
+        if any(name in self._of(name).derived for name in names):
+            return False
+        for name in names:
+            place = self._of(name)
+            place.limits.fixed[name] = place.facts.values.get(name)
+        return True
+
+    def _reach(self, side: Side) -> _Reach | None:
+        value = self._value(side)
+        if side.name is None:
+            return _Reach(float(value), float(value)) if isinstance(value, (int, float)) else None
+        place = self._of(side.name)
+        derived = place.derived.get(side.name)
+        if derived is None:
+            if not isinstance(value, (int, float)):
+                return None
+            return _Reach(value, value, place.limits, side.name, free=True)
+        return _derived_reach(place, derived, value)
+
+    def _apart(self, greater: tuple[Side, _Reach], less: tuple[Side, _Reach], *, strict: bool) -> bool:
+        """`greater > less` (`>=` when not strict) is false, and stays so within limits that are put down."""
+        (up_side, up), (down_side, down) = greater, less
+        top, bottom = _scaled(up_side, up.high), _scaled(down_side, down.low)
+        room = bottom - top
+        if room < 0 or (room == 0 and not strict):
+            return False
+        if up.minutes:
+            if down.limits is not None:
+                return False
+            left_min = (bottom - up_side.shift) / up_side.factor - up.high - _STEP_MIN
+            if left_min <= 0:
+                return False
+            self.box.until_ms = min(self.box.until_ms, self.box.at_ms + int(left_min) * 60_000)
+            return True
+        both = up.free and down.free
+        for side, reach, sign in ((up_side, up, 1), (down_side, down, -1)):
+            if reach.limits is None or (reach.low == 0 and sign < 0 and not reach.free):
+                continue
+            if not reach.free:
+                source = reach.name
+                reach.limits.fixed[source] = reach.limits.known[source]
+                continue
+            plain = not both and side.factor == 1 and side.shift == 0
+            more = room * (_SHARE if both else 1.0 if plain else 2 * _SHARE) / side.factor
+            end = (reach.high if sign > 0 else reach.low) + sign * more
+            if plain:
+                end = bottom if sign > 0 else top
+                end = end if strict else math.nextafter(end, -sign * math.inf)
+            reach.limits.span(reach.name, *((-math.inf, end) if sign > 0 else (end, math.inf)))
+        return True
+
+
+def _derived_reach(place: _Place, derived: Derived, value: Value) -> _Reach | None:
+    moves = getattr(derived, "moves", "freely")
+    source = place.facts.values.get(derived.source)
+    if moves == "within":
+        known = [one[1] for one in place.facts.memory.get(derived.name) or () if one[1] is not None]
+        if isinstance(source, (int, float)) and not isinstance(source, bool):
+            known.append(source)
+            return _Reach(min(known), max(known), place.limits, derived.source, free=True)
+        return None
+    if not isinstance(value, (int, float)) or derived.source not in place.limits.known:
+        return None
+    if moves == "rises":
+        return _Reach(0.0, value, place.limits, derived.source, minutes=True)
+    return _Reach(0.0, value, place.limits, derived.source) if moves == "falls" else None
+
+
+def _is_number(one: Comparison) -> bool:
+    constant = one.right.constant if one.right.name is None else one.left.constant
+    return not isinstance(constant, (bool, str))
+
+
+def _scaled(side: Side, value: float) -> float:
+    return value * side.factor + side.shift
+
+
+def _steady(export: Export, places: Mapping[int, _Place], box: SafeBox) -> bool:
+    """What the station is told of stays as it is; False when nobody can say so."""
+    for name in export.sources or ():
+        for n, place in places.items():
+            derived = place.derived.get(name)
+            source = name if derived is None else derived.source
+            if source not in place.limits.known:
+                if place.facts.values.get(source) is not None and (n == SELF or name in place.metrics):
+                    return False
+                continue
+            if derived is None:
+                place.limits.fixed[name] = place.facts.values.get(name)
+            elif export.whole:
+                reach = _derived_reach(place, derived, None)
+                if reach is None:
+                    return False
+                middle = round(reach.low)
+                low, high = math.nextafter(middle - 0.5, math.inf), math.nextafter(middle + 0.5, -math.inf)
+                if not low <= reach.low <= reach.high <= high:
+                    return False
+                place.limits.span(source, low, high)
+            else:
+                steady = getattr(derived, "steady_until_ms", None)
+                memory = place.facts.memory.get(name)
+                if steady is None or not memory:
+                    return False
+                place.limits.fixed[source] = place.facts.values.get(source)
+                box.until_ms = min(box.until_ms, steady(memory))
+    return True

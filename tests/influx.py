@@ -30,7 +30,8 @@ KEEPER = """
 "$@" >"$FOLDER/log" 2>&1 </dev/null &
 echo $!
 cat >/dev/null
-kill -KILL $!
+kill -KILL $! 2>/dev/null
+wait $!
 """
 
 

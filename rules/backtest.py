@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from devices.kind import Kind
 from devices.state import SELF, DeviceState
-from domain.clock_offset import least_offset, near_time, time_of
 from domain.facts import Mark, Value
 from domain.ids import DeviceId, edge_box
 from rules.away import HubAway
+from rules.boot_clocks import BootClocks
 from rules.box_maker import BoxMaker
 from rules.effects import Effect
 from rules.judges import Judge
 from rules.quiet_look import QuietLook
-from rules.replayed import NEVER, ReplayedDevice
+from rules.replayed import NEVER, ReplayedDevice, replayed_device, views_of
 from rules.rule import CLOCK_FAULT, STATION
 from rules.side_by_side import Side
 from rules.station_facts import by_role, differ, facts_of, half_life_ms, newest_ms
-from rules.stored import Episode, StoredDevice, StoredMessage, StoredStation
+from rules.stored import Episode, StoredMessage, StoredStation
 
 SOONEST_MS: Final = 200
 """A deadline that has come but cannot be met yet is looked at again after this."""
-
-
-@dataclass(slots=True)
-class _Boot:
-    since_ms: int
-    offset_ms: int | None = None
-    clock_fault: bool | None = None
 
 
 class StationReplay:
@@ -52,16 +44,20 @@ class StationReplay:
         self._begin_ms = begin_ms
         self._count_from_ms = count_from_ms
         self._note = note
-        self._makers: dict[str, BoxMaker] = {}
-        self._boots: dict[tuple[DeviceId, str], _Boot] = {}
+        self._clocks = BootClocks(station.boots)
+        self.put_off = 0
+        """How many reports were within safe bounds."""
         self._heard: dict[DeviceId, int] = {}
         self._alerts_moved = False
         self.station = edge_box(station.id)
         rules = [rule for judge in self._judges for rule in judge.watcher.rulebook.station_rules]
         roles = {name.partition(".")[0] for rule in rules for name in rule.reads}
-        self._devices = {one.device: self._new(one, roles) for one in station.devices}
+        makers: dict[str, BoxMaker] = {}
+        self._devices = {
+            one.device: replayed_device(one, self._judges, roles, makers) for one in station.devices
+        }
         box = self.station
-        self._box = ReplayedDevice(box, None, box, DeviceState(), self._views(STATION, share=None))
+        self._box = ReplayedDevice(box, None, box, DeviceState(), views_of(self._judges, STATION, None))
         self._facts: dict[str, Value] = {}
         self._facts_until_ms = 0
         self._judged_facts: list[dict[str, Value]] = [{} for _ in self._box.views]
@@ -70,32 +66,6 @@ class StationReplay:
         self._telling = [one for one in self._devices.values() if one.exports]
         self._all = [*self._devices.values(), self._box]
         self._next_ms = NEVER
-
-    def _new(self, member: StoredDevice, roles: set[str]) -> ReplayedDevice:
-        state = DeviceState()
-        exports = any(export.role in roles for export in member.kind.exports)
-        views = self._views(member.kind.name, share=state)
-        kind = member.kind
-        counts_time = bool(kind.derived or (kind.parts is not None and kind.parts.derived))
-        quiet = [QuietLook(judge.watcher.rulebook, kind) for judge, _ in views]
-        maker = self._maker_of(kind)
-        return ReplayedDevice(
-            member.device, kind, member.speaker, state, views, quiet, maker, exports, counts_time
-        )
-
-    def _maker_of(self, kind: Kind) -> BoxMaker:
-        if kind.name not in self._makers:
-            rules = [r for judge in self._judges for r in judge.watcher.rulebook.for_kind(kind.name)]
-            self._makers[kind.name] = BoxMaker(kind, rules)
-        return self._makers[kind.name]
-
-    def _views(self, kind: str, share: DeviceState | None) -> list[tuple[Judge, DeviceState]]:
-        # Facts are folded once; what each judge has under way is its own.
-        return [
-            (judge, DeviceState() if share is None else DeviceState(parts=share.parts))
-            for judge in self._judges
-            if judge.watcher.rulebook.for_kind(kind)
-        ]
 
     def take(self, message: StoredMessage) -> None:
         """Let the time until this message pass, and take it in."""
@@ -106,12 +76,13 @@ class StationReplay:
         if one is None or one.kind is None:
             return
         self._heard[message.speaker] = now_ms
-        mark, clock_moved = self._place(message)
+        mark, fault = self._clocks.place(message)
+        clock_moved = fault is not None and self._note_clock(message.speaker, fault)
         for _, state in one.views:
             state.seen_ms = now_ms
         moved = False
         if one.stays_within(message, mark):
-            pass
+            self.put_off += 1
         elif event is None and one.says_again(message, mark):
             if one.exports and one.refresh_ms <= mark.at_ms:
                 one.move_ages()
@@ -170,30 +141,6 @@ class StationReplay:
             effects = watcher.history_only(device, state, part, said, message.at_ms, now_ms)
             self._take_effects(judge, effects)
 
-    def _place(self, message: StoredMessage) -> tuple[Mark, bool]:
-        """Where the message stands in the order of facts, and whether its clock turned good or bad."""
-        key = (message.speaker, message.boot)
-        boot = self._boots.get(key)
-        if boot is None:
-            since_ms = self._station.boots.get(key)
-            if since_ms is None:
-                since_ms = min(message.at_ms, message.received_ms)
-            boot = self._boots[key] = _Boot(since_ms)
-        ts_ms, at_ms, moved = message.device_ts_ms, message.at_ms, False
-        if ts_ms is not None:
-            near = near_time(ts_ms, message.received_ms, boot.offset_ms)
-            if near is not None:
-                fault, boot.offset_ms = False, near[1]
-            else:
-                boot.offset_ms = least_offset(boot.offset_ms, ts_ms, message.received_ms)
-                fault = time_of(ts_ms, message.received_ms, boot.offset_ms, True).fault
-                # What was believed then, although late, came while the hub was catching up.
-                fault = fault and at_ms == message.received_ms
-            if fault != boot.clock_fault:
-                boot.clock_fault = fault
-                moved = self._note_clock(message.speaker, fault)
-        return Mark(boot.since_ms, message.seq, at_ms), moved
-
     def _note_clock(self, speaker: DeviceId, fault: bool) -> bool:
         one = self._box if speaker == self.station else self._devices.get(speaker)
         if one is None or one.facts.clock_fault == fault:
@@ -244,9 +191,8 @@ class StationReplay:
     def _facts_now(self, now_ms: int) -> dict[str, Value]:
         if now_ms >= self._facts_until_ms:
             for one in self._telling:
-                if one.put_off and one.kind and any(f.valid_until_ms <= now_ms for f in one.told.values()):
-                    one.catch_up()
-                    self._refresh(one, one.kind, now_ms)
+                if one.put_off:
+                    one.tell_again()
             self._facts, self._facts_until_ms = self._read_facts(now_ms)
         return self._facts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,15 +10,15 @@ from devices.derived import Derived
 from devices.fold import Changes, apply, say_again
 from devices.kind import Kind
 from devices.state import SELF, DeviceState
-from domain.facts import STEP_MS, Facts, Mark, Value
+from domain.facts import STEP_MS, Facts, Mark, StationFact, Value
 from domain.ids import DeviceId
 from rules.alert_life import FIRING
 from rules.box_maker import BoxMaker
 from rules.judges import Judge
 from rules.quiet_look import QuietLook
 from rules.safe_box import SafeBox
-from rules.station_facts import DeviceFacts
-from rules.stored import StoredMessage
+from rules.station_facts import DeviceFacts, half_life_ms
+from rules.stored import StoredDevice, StoredMessage
 
 NEVER: Final = 2**62
 FOLD_EVERY_MS: Final = 120_000
@@ -114,6 +114,15 @@ class ReplayedDevice:
             for one in _take_last(parts[n], fields, self.mark, derived):
                 _look_back(one, parts[n], times, [message.parts[n][one.source] for message in put_off])
 
+    def tell_again(self) -> None:
+        """What is told of the station is the same within the box, and as young as the last report."""
+        at_ms = self.mark.at_ms
+        self.told = {
+            name: StationFact(one.value, at_ms, at_ms + one.valid_until_ms - one.as_of_ms)
+            for name, one in self.told.items()
+        }
+        self.refresh_ms = half_life_ms(self.told)
+
     def says_again(self, message: StoredMessage, mark: Mark) -> bool:
         """True when a report says what is known and nothing waits for time to pass: only ages move then.
 
@@ -175,6 +184,40 @@ class ReplayedDevice:
         facts[SELF].marks.update(dict.fromkeys(last.fields, mark))
         for n, fields in last.parts.items():
             facts[n].marks.update(dict.fromkeys(fields, mark))
+
+
+def replayed_device(
+    member: StoredDevice, judges: Iterable[Judge], roles: set[str], makers: dict[str, BoxMaker]
+) -> ReplayedDevice:
+    """A device of which nothing is known yet. `roles` are those that rules over the station look at;
+    `makers` keeps what devices of one kind share."""
+    state, kind, judges = DeviceState(), member.kind, list(judges)
+    views = views_of(judges, kind.name, state)
+    if kind.name not in makers:
+        rules = [rule for judge in judges for rule in judge.watcher.rulebook.for_kind(kind.name)]
+        makers[kind.name] = BoxMaker(kind, rules)
+    return ReplayedDevice(
+        member.device,
+        kind,
+        member.speaker,
+        state,
+        views,
+        [QuietLook(judge.watcher.rulebook, kind) for judge, _ in views],
+        makers[kind.name],
+        exports=any(export.role in roles for export in kind.exports),
+        counts_time=bool(kind.derived or (kind.parts is not None and kind.parts.derived)),
+    )
+
+
+def views_of(
+    judges: Iterable[Judge], kind: str, share: DeviceState | None
+) -> list[tuple[Judge, DeviceState]]:
+    """The judges that have rules for a kind. Facts are folded once; what each has under way is its own."""
+    return [
+        (judge, DeviceState() if share is None else DeviceState(parts=share.parts))
+        for judge in judges
+        if judge.watcher.rulebook.for_kind(kind)
+    ]
 
 
 def _rests(judge: Judge, state: DeviceState) -> bool:

@@ -16,7 +16,7 @@ from api.state import ApiState
 from domain.clock import Clock
 from domain.errors import StorageUnavailable
 from storage import notices, sending, shards
-from storage.tables import alert, command, event, quarantine, station
+from storage.tables import access, alert, command, event, quarantine, speaker, station
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -122,9 +122,12 @@ class _Hub(Collector):
             stations = conn.scalar(sa.select(sa.func.count()).select_from(station)) or 0
             last_event = conn.scalar(sa.select(sa.func.max(event.c.id))) or 0
             readings = sending.sending(conn)
+            links = conn.execute(sa.select(speaker.c.link, sa.func.count()).group_by(speaker.c.link)).all()
+            asked = conn.execute(sa.select(access.c.reason, sa.func.count()).group_by(access.c.reason)).all()
         yield _gauge("waystation_database_up", "1 when the database answers.", 1)
         yield _gauge("waystation_stations", "Stations of the ledger.", stations)
         yield _gauge("waystation_events_kept", "Number of the newest event row.", last_event)
+        yield _by("waystation_speakers", "Edge boxes and devices.", "link", {row[0]: row[1] for row in links})
         if worker is not None:
             age_s = (now_ms - worker.seen_ms) / 1000
             yield _gauge("waystation_gateway_age_seconds", "Since the gateway's last sign of life.", age_s)
@@ -150,6 +153,7 @@ class _Hub(Collector):
         if readings is not None:
             yield from _sending(readings, now_ms)
         yield _by("waystation_unlocks", "Unlock commands.", "state", {row[0]: row[1] for row in unlocks})
+        yield _by("waystation_door_requests", "Asked to open.", "reason", {row[0]: row[1] for row in asked})
 
 
 def _sending(found: sending.Sending, now_ms: int) -> Iterable[GaugeMetricFamily]:

@@ -16,6 +16,7 @@ from api.state import ApiState
 from domain.clock import Clock
 from domain.errors import StorageUnavailable
 from storage import notices, sending, shards
+from storage.alerts import Severity
 from storage.tables import access, alert, command, event, quarantine, speaker, station
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -139,9 +140,9 @@ class _Hub(Collector):
             for lane, since_ms in lanes.items():
                 caught_up.add_metric([lane], 0 if since_ms is None else 1)
             yield caught_up
-        yield _by(
-            "waystation_alerts_open", "Open alerts.", "severity", {row[0]: row[1] for row in open_by_severity}
-        )
+        # None is a number, too: a line that only ends when the last alert does would look like a gap.
+        open_now = dict.fromkeys(get_args(Severity), 0) | {row[0]: row[1] for row in open_by_severity}
+        yield _by("waystation_alerts_open", "Open alerts.", "severity", open_now)
         yield _by("waystation_quarantine_rows", "Kept messages.", "state", {row[0]: row[1] for row in kept})
         yield _by(
             "waystation_quarantine_messages",

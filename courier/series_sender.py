@@ -234,8 +234,8 @@ class SeriesSender:
         if refused:
             first = refused[0]
             _log.error(
-                "%d messages were put aside because InfluxDB will not take them, such as %d from %s (%d: %s). "
-                "./waystation series parked lists them.",
+                "%d messages were put aside because InfluxDB will not take them, such as %d from %s (%d: %s)."
+                " ./waystation series parked lists them.",
                 len(refused), first.kept.id, first.kept.topic, first.status, first.said,
                 extra={"action": "series.parked"},
             )  # fmt: skip

@@ -35,7 +35,7 @@ AT_ONCE: Final = anyio.CapacityLimiter(1)
 @router.post(
     "/rules/backtest",
     response_model=shapes.Backtest,
-    responses=declared(401, 403, 413, 422, 429, 503),
+    responses=declared(401, 403, 404, 413, 422, 429, 503),
 )
 async def run_backtest(
     hub: Hub, caller: Annotated[Caller, needs("rules:read")], asked: shapes.NewBacktest

@@ -65,7 +65,7 @@ def test_readings_can_be_seen_wait_while_influxdb_is_away_and_are_seen_again(tmp
             assert "state      away" in said
             server.start()
             eventually(lambda: 0 <= _waiting(hub) < 20, 60, every_s=0.2)
-            assert points() > 0
+            eventually(points, 30)
             said = command(hub.settings, "series", "status").stdout
             assert "state      sending" in said
             assert re.search(r"^refused    0 ", said, re.MULTILINE)

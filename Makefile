@@ -2,7 +2,7 @@
 # Works with a Python from 3.11 to 3.14 that has venv, and nothing else; `make PYTHON=/path/to/python` chooses one.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test again check lint types layers fast bench report chaos lock clean .venv
+.PHONY: help run test containers again check lint types layers fast bench report chaos lock clean .venv
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -28,6 +28,7 @@ help:
 	@echo 'make again            only the tests that failed last, one after the other'
 	@echo 'make bench            measure, beside what it is compared with'
 	@echo 'make report           live through a simulated hot week of 1,800 stations: injected, raised, false'
+	@echo 'make containers       the tests that start docker compose'
 	@echo 'make chaos KILLS=200  kill processes while messages flow, and count what is lost'
 	@echo 'make lock             resolve dependencies again and write the four lock files'
 	@echo 'make clean            remove the environment and caches; ./var stays'
@@ -36,7 +37,11 @@ run: $(RUNNABLE)
 	@exec ./waystation up
 
 test: $(DEVELOPERS)
-	@exec $(PY) -m pytest -n $(WORKERS)
+	@$(PY) -m pytest -n $(WORKERS) -m 'not docker'
+	@echo 'Left out: the tests that start all containers. make containers runs them, with a Docker engine.'
+
+containers: $(DEVELOPERS)
+	@exec $(PY) -m pytest -m docker --timeout=900
 
 again: $(DEVELOPERS)
 	@exec $(PY) -m pytest --last-failed --last-failed-no-failures=none

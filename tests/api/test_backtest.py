@@ -11,6 +11,8 @@ from storage.series import SeriesRow, SqlSeries
 from tests.api.conftest import CABINET, HERE, World, paths
 from tests.rules.short_rules import BOOK
 
+pytestmark = pytest.mark.integration
+
 ADDRESS = "/api/v1/rules/backtest"
 OLD = BOOK.replace("silent: 2s", "silent: 10m").replace("silent: 5s", "silent: 10m")
 NEW = OLD.replace("temp_c >= 60, for: 1s", "temp_c >= 70, for: 1s")

@@ -26,6 +26,8 @@ from tests.operate.counting import contents
 from tests.runtime.command_line import run
 from tests.storage.rows import BOX, NOON_MS, SENSOR
 
+pytestmark = pytest.mark.integration
+
 NOW_MS = NOON_MS + 86_400_000
 LONGEST_WAIT_MS = 50.0
 

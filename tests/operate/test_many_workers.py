@@ -20,6 +20,8 @@ from storage.commands import NewCommand
 from storage.database import Database, open_database
 from tests.storage.rows import alert
 
+pytestmark = pytest.mark.integration
+
 WORKERS = 6
 NOTICES = 120
 DOORS = 40

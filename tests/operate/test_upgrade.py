@@ -19,6 +19,8 @@ from storage.database import Database, open_database
 from tests.operate.counting import contents
 from tests.runtime.command_line import run
 
+pytestmark = pytest.mark.integration
+
 ROWS = 40
 HALF_WAY = """
 import os, signal, sys

@@ -167,6 +167,28 @@ def test_secrets_are_made_once_each_another_and_only_for_their_owner(tmp_path: P
 
 @needs_openssl
 @pytest.mark.integration
+def test_a_new_certificate_of_the_broker_leaves_alone_what_somebody_put_before_the_pages(
+    tmp_path: Path,
+) -> None:
+    assert make_secrets(tmp_path).returncode == 0
+    folder = tmp_path / "deploy" / "secrets"
+    first = (folder / "pages.pem").read_bytes()
+    assert first == (folder / "server.pem").read_bytes()
+
+    (folder / "server.pem").unlink()
+    assert make_secrets(tmp_path).returncode == 0
+    assert first != (folder / "pages.pem").read_bytes() == (folder / "server.pem").read_bytes()
+
+    for name in ("pages.pem", "pages.key"):
+        (folder / name).unlink()
+        (folder / name).write_text("from elsewhere", encoding="ascii")
+    (folder / "server.pem").unlink()
+    assert make_secrets(tmp_path).returncode == 0
+    assert (folder / "pages.pem").read_text("ascii") == "from elsewhere"
+
+
+@needs_openssl
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["yizhan.example.org", "192.0.2.7"])
 def test_the_certificate_is_for_the_name_that_was_asked_for_and_lives_within_limits(
     tmp_path: Path, name: str

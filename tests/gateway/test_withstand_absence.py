@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from gateway.service import Gateway
 from tests.chaos import ledger
+from tests.gateway.brokers import EMBEDDED, MOSQUITTO
 from tests.gateway.chatter import alert_codes, chat, everything, has_caught_up
 from tests.gateway.house import House
 from tests.gateway.keeping_box import KeepingBox, talking
@@ -73,6 +74,7 @@ def test_a_gateway_that_was_away_for_six_minutes_finds_no_wrong_clocks_and_no_si
             eventually(lambda: alert_codes(house).count("station_offline") == 2, 15)
 
 
+@pytest.mark.parametrize("broker_kind", [EMBEDDED, MOSQUITTO], indirect=True)
 def test_a_broker_that_was_away_for_six_minutes_leaves_no_silence_alert_and_no_gap(
     house: House, loop: MqttLoop
 ) -> None:

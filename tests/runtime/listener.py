@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -45,6 +46,8 @@ class Listener:
         *,
         persistent: bool = False,
         will: tuple[str, bytes, bool] | None = None,
+        username: str = "station",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.delivered: list[Delivered] = []
         self.connected: list[str] = []
@@ -53,7 +56,9 @@ class Listener:
         self._granted: dict[int, list[Any]] = {}
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, clean_session=not persistent)
         if password is not None:
-            self._client.username_pw_set("station", password)
+            self._client.username_pw_set(username, password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         if will is not None:
             self._client.will_set(will[0], will[1], qos=1, retain=will[2])
         self._client.on_connect = self._on_connect
@@ -92,8 +97,10 @@ class Listener:
         """Lose the connection without a word, so that the broker publishes the will."""
         sock = self._client.socket()
         assert isinstance(sock, socket.socket)
-        self._client.loop_stop()
+        ending = threading.Thread(target=self._client.loop_stop)
+        ending.start()  # it waits for the loop, which wakes when the socket ends
         sock.shutdown(socket.SHUT_RDWR)
+        ending.join()
         self._client.loop_misc()
 
     def close(self) -> None:

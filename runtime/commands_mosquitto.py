@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -37,28 +36,24 @@ def ca() -> None:
     say(f"good for     {', '.join(certificate.names_in(server))}")
 
 
-def mosquitto(
-    folder: Annotated[
-        Path | None, typer.Option(help="Where; otherwise mosquitto in WAYSTATION_VAR_DIR.")
-    ] = None,
-) -> None:
-    """Write a folder in which Mosquitto 2 runs for this hub: passwords (hashed), rights, certificate.
+def mosquitto() -> None:
+    """Write the folder in which Mosquitto 2 runs for this hub: passwords (hashed), rights, certificate.
 
-    With WAYSTATION_BROKER=mosquitto, `issue` and `revoke` write it again. Start it with its run.sh.
+    Where WAYSTATION_BROKER is mosquitto, every change of who may come in writes it again. A
+    mosquitto.conf that is there stays as it is.
 
-    Example: ./waystation credential mosquitto && var/mosquitto/run.sh var/mosquitto
+    Example: ./waystation credential mosquitto && var/mosquitto/run.sh
     """
     from runtime.mosquitto_files import FOLDER, export_all
 
     here = Installation.from_environment()
     database = here.database()
     try:
-        done = export_all(here, database, folder)
+        done = export_all(here, database)
     finally:
         database.close()
-    where = folder or here.var_dir / FOLDER
-    say(f"{where}: {done.speakers} speakers and the hub's own processes may come in.")
-    _tell_left_out(done)
+    say(f"{here.var_dir / FOLDER}: {done.speakers} speakers and the hub's own processes may come in.")
+    _tell_problems(done)
     if done.reloaded:
         say("The Mosquitto that runs there was told.")
 
@@ -68,12 +63,17 @@ def tell_mosquitto(here: Installation, database: Database) -> None:
     from runtime.mosquitto_files import export_all
 
     if here.settings.broker == "mosquitto":
-        _tell_left_out(export_all(here, database))
+        _tell_problems(export_all(here, database))
 
 
-def _tell_left_out(done: Exported) -> None:
+def _tell_problems(done: Exported) -> None:
     for speaker in done.left_out:
         complain(f"The credential of {speaker} was made by another version: issue it a new one.")
+    for port in done.elsewhere:
+        complain(
+            f"mosquitto.conf there has no listener on port {port}, which the settings name: "
+            "change one of them, or remove the file and run this again."
+        )
 
 
 def add_to(app: typer.Typer) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
+import pwd
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from storage.database import Database
 
 SHIPPED = TREE / "deploy" / "mosquitto"
 FOLDER = "mosquitto"
-_KEPT_WHEN_THERE = ("mosquitto.conf", "run.sh")
+CONFIGURATION = "mosquitto.conf"
+_SHIPPED_PORTS = (8683, 8883)
 
 
 class NotExported(WaystationError):
@@ -30,26 +32,43 @@ class NotExported(WaystationError):
 
 
 @dataclass(frozen=True, slots=True)
+class Ports:
+    """Where Mosquitto listens: for the hub's own processes, and for stations."""
+
+    hub: int
+    stations: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exported:
-    """How many speakers may come in, and which must get a new credential first."""
+    """How many speakers may come in, and which must get a new credential first.
+
+    `elsewhere` has the ports that the settings name and the configuration does not.
+    """
 
     speakers: int
     left_out: tuple[str, ...]
+    elsewhere: tuple[int, ...]
     reloaded: bool
 
 
-def export(folder: Path, secrets: Secrets, logins: Sequence[StationLogin], own: CertificateFiles) -> Exported:
+def export(
+    folder: Path, ports: Ports, secrets: Secrets, logins: Sequence[StationLogin], own: CertificateFiles
+) -> Exported:
     """Write passwords, rights and certificate, each file in one step, and tell a running Mosquitto.
 
-    A configuration that is there already stays as it is.
+    A configuration that is there already stays as it is. Raises NotExported.
     """
     good = [login for login in logins if login.password is not None]
     left_out = tuple(str(login.speaker) for login in logins if login.password is None)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in _KEPT_WHEN_THERE:
-            if not (folder / name).exists():
-                shutil.copy(SHIPPED / name, folder / name)
+        configuration = folder / CONFIGURATION
+        if not configuration.exists():
+            replace(configuration, _configuration(ports))
+        elsewhere = _not_in(configuration.read_text("utf-8"), ports)
+        _write(folder / "run.sh", (SHIPPED / "run.sh").read_text("utf-8"))
+        (folder / "run.sh").chmod(0o700)
         key = secrets.account.seed
         processes = {str(role): password for role, password in secrets.broker_passwords.items()}
         changed = [
@@ -66,19 +85,17 @@ def export(folder: Path, secrets: Secrets, logins: Sequence[StationLogin], own: 
         ]
     except OSError as exc:
         raise NotExported(f"{folder} cannot be written: {exc.strerror or exc}.") from exc
-    return Exported(len(good), left_out, any(changed) and reload(folder))
+    return Exported(len(good), left_out, elsewhere, any(changed) and reload(folder))
 
 
-def export_all(here: Installation, database: Database, folder: Path | None = None) -> Exported:
-    """Write what this installation's stations and processes need, at first or after a change.
-
-    `folder` is `mosquitto` in `var_dir` otherwise.
-    """
+def export_all(here: Installation, database: Database) -> Exported:
+    """Write what this installation's stations and processes need, at first or after a change."""
     prepare_certificate(here)
     secrets = here.secrets()
     with database.read() as connection:
         logins = station_logins(connection, secrets)
-    return export(folder or here.var_dir / FOLDER, secrets, logins, files_of(here.var_dir))
+    ports = Ports(here.settings.mqtt_port, here.settings.mqtt_tls_port)
+    return export(here.var_dir / FOLDER, ports, secrets, logins, files_of(here.var_dir))
 
 
 def reload(folder: Path) -> bool:
@@ -95,6 +112,22 @@ def reload(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def _configuration(ports: Ports) -> str:
+    """The shipped one with these ports; whoever starts it, it runs as the user whose files these are."""
+    text = (SHIPPED / CONFIGURATION).read_text("utf-8")
+    for shipped, port in zip(_SHIPPED_PORTS, (ports.hub, ports.stations), strict=True):
+        text = text.replace(f"listener {shipped}\n", f"listener {port}\n")
+    try:
+        return text.replace("user mosquitto\n", f"user {pwd.getpwuid(os.geteuid()).pw_name}\n")
+    except KeyError:
+        return text  # a user without a name, so not root: then the line means nothing
+
+
+def _not_in(configuration: str, ports: Ports) -> tuple[int, ...]:
+    listeners = {int(port) for port in re.findall(r"(?m)^\s*listener\s+(\d+)", configuration)}
+    return tuple(port for port in (ports.hub, ports.stations) if port not in listeners)
 
 
 def _lines(passwords: Mapping[str, str], key: bytes) -> str:

@@ -106,6 +106,8 @@ class Up:
         pid_file = BrokerFiles(settings.var_dir / BROKER_FOLDER).pid
         # Somebody else's broker may answer on the port: ours has also written who it is.
         outside = settings.broker != "embedded"
+        if outside and not answers(broker.host, broker.port):
+            self._progress(f"waiting for the {settings.broker} broker on port {broker.port} of {broker.host}")
         self._wait(
             "broker",
             lambda: (
@@ -157,10 +159,14 @@ class Up:
                 logger.warning("%s", exc, extra={"action": "database_down"})
             if self._clock.monotonic_s() - self._began_s > READY_WITHIN_S:
                 raise CannotStart(
-                    f"The {name} is not ready after {READY_WITHIN_S:.0f} s; "
-                    f"its log is {self._here.var_dir / 'log' / name}.log."
+                    f"The {name} is not ready after {READY_WITHIN_S:.0f} s; {self._cause(name)}."
                 )
         raise _Stopped
+
+    def _cause(self, name: str) -> str:
+        if name in self._children:
+            return f"its log is {self._here.var_dir / 'log' / name}.log"
+        return f"WAYSTATION_BROKER is {self._here.settings.broker}, so start that one first"
 
     def _watch(self) -> None:
         while not self._signals.wait(LOOK_EVERY_S):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 import socket
 import ssl
@@ -16,7 +16,7 @@ from domain.ids import edge_box
 from runtime.broker_address import LOOPBACK
 from runtime.certificate import files_of, prepare
 from runtime.clock import WallClock
-from runtime.mosquitto_files import export
+from runtime.mosquitto_files import Ports, export
 from runtime.secrets import Secrets
 from runtime.station_passwords import StationLogin
 from tests.waiting import eventually
@@ -39,8 +39,11 @@ class Mosquitto:
         self._secrets = secrets
         self._process: subprocess.Popen[bytes] | None = None
         prepare(var, ["localhost", LOOPBACK], WallClock().now_ms())
+        self.hub_port, self.station_port = free_ports()
         self.let_in(logins)
-        self.hub_port, self.station_port = write_ports(self.folder)
+        configuration = self.folder / "mosquitto.conf"
+        here_only = re.sub(r"(?m)^listener \d+$", rf"\g<0> {LOOPBACK}", configuration.read_text("utf-8"))
+        configuration.write_text(here_only, "utf-8")
         self.tls = ssl.create_default_context(cafile=str(files_of(var).authority))
 
     @property
@@ -53,7 +56,8 @@ class Mosquitto:
 
     def let_in(self, logins: Sequence[StationLogin]) -> bool:
         """These stations and no others; a running broker is told."""
-        return export(self.folder, self._secrets, logins, files_of(self.var)).reloaded
+        ports = Ports(self.hub_port, self.station_port)
+        return export(self.folder, ports, self._secrets, logins, files_of(self.var)).reloaded
 
     def start(self) -> None:
         """Start it and wait until both listeners answer."""
@@ -95,18 +99,9 @@ class Mosquitto:
         return True
 
 
-def write_ports(folder: Path) -> tuple[int, int]:
-    """Put free ports into the shipped configuration; returns the hub's and the stations'."""
+def free_ports() -> tuple[int, int]:
+    """Two ports that were free a moment ago."""
     with socket.socket() as one, socket.socket() as other:
         for each in (one, other):
             each.bind((LOOPBACK, 0))
-        hub_port, station_port = int(one.getsockname()[1]), int(other.getsockname()[1])
-    path = folder / "mosquitto.conf"
-    text = path.read_text("utf-8")
-    for shipped, port in (("listener 8683\n", hub_port), ("listener 8883\n", station_port)):
-        assert text.count(shipped) == 1
-        text = text.replace(shipped, f"listener {port} {LOOPBACK}\n")
-    if os.geteuid() == 0:
-        text += "user root\n"
-    path.write_text(text, "utf-8")
-    return hub_port, station_port
+        return int(one.getsockname()[1]), int(other.getsockname()[1])

@@ -40,8 +40,9 @@ test: $(DEVELOPERS)
 	@$(PY) -m pytest -n $(WORKERS) -m 'not docker'
 	@echo 'Left out: the tests that start all containers. make containers runs them, with a Docker engine.'
 
+# What failed here is remembered apart, so that `make again` never starts containers.
 containers: $(DEVELOPERS)
-	@exec $(PY) -m pytest -m docker --timeout=900
+	@exec $(PY) -m pytest -m docker --timeout=900 -o cache_dir=.pytest_cache/containers $(OPTIONS)
 
 again: $(DEVELOPERS)
 	@exec $(PY) -m pytest --last-failed --last-failed-no-failures=none

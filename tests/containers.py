@@ -12,6 +12,13 @@ from collections.abc import Iterator
 from tests.waiting import eventually
 
 POSTGRESQL = "postgres:17-bookworm"
+INFLUXDB = "influxdb:2.7"
+ONLY = "WAYSTATION_TEST_CONTAINERS"
+
+
+def only() -> bool:
+    """True when WAYSTATION_TEST_CONTAINERS asks for containers even where programs are at hand."""
+    return os.environ.get(ONLY, "") not in ("", "0")
 
 
 def why_none(image: str) -> str:
@@ -43,6 +50,13 @@ def postgresql() -> Iterator[str]:
 
         eventually(answers, 60, every_s=0.2, saying="PostgreSQL answers in its container")
         yield url
+
+
+@contextlib.contextmanager
+def influxdb() -> Iterator[str]:
+    """The address of a new InfluxDB that nobody has set up; `why_none` must have been asked."""
+    with _started(INFLUXDB, 8086) as place:
+        yield f"http://{place}"
 
 
 @contextlib.contextmanager

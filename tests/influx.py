@@ -18,11 +18,11 @@ from pathlib import Path
 
 from storage.influx import InfluxAt
 from storage.influx_setup import prepare
+from tests import containers
 from tests.waiting import eventually
 
 URL = "WAYSTATION_TEST_INFLUX_URL"
 TOKEN = "WAYSTATION_TEST_INFLUX_TOKEN"
-IMAGE = "WAYSTATION_TEST_INFLUX_IMAGE"
 CACHE = Path.home() / ".cache" / "waystation"
 
 # Ends the server as soon as standard input closes, so also when the tests are killed.
@@ -118,12 +118,12 @@ def running() -> Iterator[InfluxAt | str]:
     """Where an InfluxDB is that all tests share, or why there is none.
 
     An address in WAYSTATION_TEST_INFLUX_URL comes first (with a token that may make buckets), then a
-    binary, then a container of the image that WAYSTATION_TEST_INFLUX_IMAGE names.
+    binary, then a container; only a container where WAYSTATION_TEST_CONTAINERS asks for it.
     """
     if os.environ.get(URL):
         yield InfluxAt(os.environ[URL], "waystation", "shared", os.environ.get(TOKEN, ""))
         return
-    found = program()
+    found = None if containers.only() else program()
     if found is not None:
         server = InfluxServer(found)
         try:
@@ -140,27 +140,14 @@ def running() -> Iterator[InfluxAt | str]:
 
 @contextlib.contextmanager
 def _container() -> Iterator[InfluxAt | str]:
-    docker = shutil.which("docker")
-    if docker is None or subprocess.run([docker, "info"], capture_output=True).returncode != 0:
-        yield f"no InfluxDB: set {URL}, or build one with .ci/influxd.sh, or run a Docker Engine"
+    if why := containers.why_none(containers.INFLUXDB):
+        yield f"no InfluxDB: set {URL}, or build one with .ci/influxd.sh, or start a container: {why}"
         return
-    from testcontainers.core.container import DockerContainer
-
-    image = os.environ.get(IMAGE, "influxdb:2.7")
-    try:
-        container = DockerContainer(image).with_exposed_ports(8086)
-        container.start()
-    except Exception as error:
-        yield f"no InfluxDB: {image} does not start ({type(error).__name__})"
-        return
-    try:
-        host, port = container.get_container_host_ip(), container.get_exposed_port(8086)
-        at = InfluxAt(f"http://{host}:{port}", "waystation", "shared", secrets.token_hex(16))
+    with containers.influxdb() as url:
+        at = InfluxAt(url, "waystation", "shared", secrets.token_hex(16))
         eventually(lambda: answers(at.url), 60, every_s=0.2, saying="the container answers")
         prepare(at, 30, 730)
         yield at
-    finally:
-        container.stop()
 
 
 def _free_port() -> int:

@@ -94,11 +94,12 @@ def found(installed: Path | None) -> Iterator[PostgresqlServer | str]:
     """A server that all tests of this process share, or why there is none.
 
     An address in WAYSTATION_TEST_POSTGRESQL_URL comes first (of a user who may make databases), then the
-    programs of the wheel, `installed`, then a container.
+    programs of the wheel, `installed`, then a container; only a container where WAYSTATION_TEST_CONTAINERS
+    asks for it.
     """
     if os.environ.get(URL):
         yield PostgresqlServer(os.environ[URL])
-    elif installed is not None:
+    elif installed is not None and not containers.only():
         with running(installed) as server:
             yield server
     elif why := containers.why_none(containers.POSTGRESQL):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from storage import migrate
+from storage.influx import Influx
 from tests import containers, influx, postgresql
 from tests.postgresql import PostgresqlServer
 from tests.waiting import eventually
@@ -84,16 +87,20 @@ def test_a_binary_comes_before_a_container(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.integration
 @pytest.mark.docker
-def test_without_address_and_binary_a_container_is_started_and_ends(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_postgresql_comes_from_a_container_that_ends_where_nothing_else_is_or_shall_be(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     why = containers.why_none(containers.POSTGRESQL)
     if why:
         pytest.skip(why)
     monkeypatch.delenv(postgresql.URL, raising=False)
+    monkeypatch.setenv(containers.ONLY, "1")
 
-    with found(None) as server:
-        assert version(server)
+    with found(Path("/there/would/be/a/binary")) as server:
+        with server.database() as url:
+            migrate.upgrade(url)
+            with psycopg.connect(url) as connection:
+                assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
         address = server.url("tests")
 
     def gone() -> bool:
@@ -108,16 +115,21 @@ def test_without_address_and_binary_a_container_is_started_and_ends(
 
 @pytest.mark.integration
 @pytest.mark.docker
-def test_influxdb_comes_from_a_container_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    why = containers.why_none("influxdb:2.7")
+def test_influxdb_comes_from_a_container_that_ends_where_nothing_else_is_or_shall_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    why = containers.why_none(containers.INFLUXDB)
     if why:
         pytest.skip(why)
-    for name in (influx.URL, "INFLUXD"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
-    monkeypatch.setattr(influx, "CACHE", tmp_path)
-    assert influx.program() is None
+    monkeypatch.delenv(influx.URL, raising=False)
+    monkeypatch.setenv("INFLUXD", "/there/would/be/a/binary")
+    monkeypatch.setenv(containers.ONLY, "1")
 
     with influx.running() as at:
         assert not isinstance(at, str), at
-        assert influx.answers(at.url)
+        with closing(Influx(at)) as there:
+            there.write(b"climate_sensor,station=331002-0001 temp_c=21.5 %d" % time.time_ns())
+            flux = 'from(bucket: bucket) |> range(start: -1h) |> keep(columns: ["_time", "_value"])'
+            told = [row.value for row in there.ask(flux, {"bucket": at.bucket})]
+        assert told == [21.5]
+    assert not influx.answers(at.url)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests import skipping
@@ -35,6 +37,18 @@ def test_the_failure_repeats_the_reason(monkeypatch: pytest.MonkeyPatch) -> None
     skipping.refuse(report)
 
     assert "mosquitto is not installed" in str(report.longrepr)
+
+
+def test_what_stays_left_out_is_written_down_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("WAYSTATION_TEST_REQUIRE", raising=False)
+    monkeypatch.setenv(skipping.KEPT_IN, str(tmp_path / "skips"))
+    skipping.refuse(skipped("no such disk here"))
+    monkeypatch.setenv("WAYSTATION_TEST_REQUIRE", "1")
+    skipping.refuse(skipped("this one fails"))
+
+    assert (tmp_path / "skips").read_text("utf-8") == "tests/x.py::test_x: no such disk here\n"
 
 
 def test_an_expected_failure_is_no_skip(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,8 +91,9 @@ class StationReplay:
         elif event is None or not event.startswith("reply."):
             one.catch_up()
             moved = self._take_in(one, one.kind, message, mark)
+            self._plan(one, now_ms)
             one.look_for_box(message, mark)
-        if one.due_ms == NEVER or one.box is None:
+        if one.due_ms == NEVER:
             self._plan(one, now_ms)
         self._judge_station(now_ms, everyone=moved or clock_moved, heard=True)
 

@@ -10,9 +10,11 @@ from devices.derived import Derived
 from devices.kind import Export, Kind
 from devices.state import SELF, DeviceState
 from domain.facts import Facts, Value
-from rules.comparisons import Alternatives, Comparison, Side, alternatives_of
+from rules.comparisons import Alternatives, Comparison, Side, alternatives_of, alternatives_of_not
+from rules.conditions import Condition
 from rules.rule import CLOCK_FAULT, Rule
 from rules.safe_box import Limits, SafeBox
+from rules.standing import Standing
 
 _STEP_MIN: Final = 5
 _SHARE: Final = 0.49
@@ -20,7 +22,10 @@ _SHARE: Final = 0.49
 
 
 class _Claim(NamedTuple):
+    """That none of the alternatives is true."""
+
     in_part: bool
+    source: str
     reads: tuple[str, ...]
     alternatives: Alternatives
 
@@ -35,6 +40,8 @@ class _Reach(NamedTuple):
     name: str = ""
     free: bool = False
     minutes: bool = False
+    held: float | None = None
+    """The least value while the source stays as it is."""
 
 
 class _Place(NamedTuple):
@@ -60,13 +67,11 @@ class BoxMaker:
             if rule.when is None or (rule.in_part, rule.when.source) in seen:
                 continue
             seen.add((rule.in_part, rule.when.source))
-            alternatives = alternatives_of(rule.when.source)
-            if alternatives is None or not all(alternatives):
+            claim = _claim(rule.in_part, rule.when, alternatives_of(rule.when.source))
+            if claim is None:
                 self._hopeless = True
-                continue
-            # What seldom changes is the better reason.
-            ordered = tuple(tuple(sorted(one, key=_is_number)) for one in alternatives)
-            self._claims.append(_Claim(rule.in_part, rule.when.reads, ordered))
+            else:
+                self._claims.append(claim)
 
     def box(
         self,
@@ -74,8 +79,10 @@ class BoxMaker:
         at_ms: int,
         fields: Mapping[str, Value],
         parts: Mapping[int, Mapping[str, Value]],
+        standing: Iterable[Standing] = (),
     ) -> SafeBox | None:
-        """A box round a report that has just been folded in; None when there is none."""
+        """A box round a report that has just been folded in; None when there is none. `standing` is what
+        rules have under way: that stays as it is, too."""
         if self._hopeless or len(parts) + 1 != len(state.parts) or state.clock_fault:
             return None
         places = {SELF: _Place(state.own, Limits(known=fields), self._derived, frozenset(self._kind.metrics))}
@@ -85,9 +92,23 @@ class BoxMaker:
                 return None
             places[n] = _Place(facts, Limits(known=inner), self._inner, frozenset(self._kind.part_metrics))
         box = SafeBox({n: place.limits for n, place in places.items()}, at_ms)
+        excused: set[tuple[int, str]] = set()
+        for one in standing:
+            box.until_ms = min(box.until_ms, one.until_ms)
+            for condition, is_true in one.verdicts:
+                of = alternatives_of_not if is_true else alternatives_of
+                claim = _claim(one.part != SELF, condition, of(condition.source))
+                if claim is None or one.part not in places:
+                    return None
+                if not _Proof(box, places[one.part], places[SELF]).holds(claim):
+                    return None
+                if is_true:
+                    excused.add((one.part, condition.source))
         for claim in self._claims:
             for n, place in places.items():
-                if claim.in_part == (n != SELF) and not _Proof(box, place, places[SELF]).holds(claim):
+                if claim.in_part != (n != SELF) or (n, claim.source) in excused:
+                    continue
+                if not _Proof(box, place, places[SELF]).holds(claim):
                     return None
         for export in self._kind.exports:
             if not _steady(export, places, box):
@@ -98,6 +119,14 @@ class BoxMaker:
             if not Limits(limits.spans, limits.fixed, dict(limits.known)).hold(limits.known):
                 return None
         return box if box.until_ms > at_ms else None
+
+
+def _claim(in_part: bool, condition: Condition, alternatives: Alternatives | None) -> _Claim | None:
+    if alternatives is None or not all(alternatives):
+        return None
+    # What seldom changes is the better reason.
+    ordered = tuple(tuple(sorted(one, key=_is_number)) for one in alternatives)
+    return _Claim(in_part, condition.source, condition.reads, ordered)
 
 
 class _Proof(NamedTuple):
@@ -191,6 +220,10 @@ class _Proof(NamedTuple):
         (up_side, up), (down_side, down) = greater, less
         top, bottom = _scaled(up_side, up.high), _scaled(down_side, down.low)
         room = bottom - top
+        if room < 0 and down.limits is not None and down.held is not None and up.limits is None:
+            down.limits.fixed[down.name] = down.limits.known[down.name]
+            room = _scaled(down_side, down.held) - top
+            return room > 0 or (room == 0 and strict)
         if room < 0 or (room == 0 and not strict):
             return False
         if up.minutes:
@@ -231,7 +264,7 @@ def _derived_reach(place: _Place, derived: Derived, value: Value) -> _Reach | No
     if not isinstance(value, (int, float)) or derived.source not in place.limits.known:
         return None
     if moves == "rises":
-        return _Reach(0.0, value, place.limits, derived.source, minutes=True)
+        return _Reach(0.0, value, place.limits, derived.source, minutes=True, held=value)
     return _Reach(0.0, value, place.limits, derived.source) if moves == "falls" else None
 
 

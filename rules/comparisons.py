@@ -12,7 +12,7 @@ from rules.conditions import Token, tokens_of
 from rules.guards import alternatives, bare, constant_of, parts_of
 
 MAX_ALTERNATIVES: Final = 32
-_OPERATORS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
+_OPPOSITE: Final = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
 
 class Side(NamedTuple):
@@ -46,18 +46,37 @@ def alternatives_of(source: str) -> Alternatives | None:
     return None if len(found) > MAX_ALTERNATIVES else found
 
 
-def _spread(tokens: list[Token]) -> Alternatives:
-    """`a && (b || c)` has the alternatives `a && b` and `a && c`."""
+@cache
+def alternatives_of_not(source: str) -> Alternatives | None:
+    """The alternatives of its contrary; None when not all of the condition can be taken apart."""
+    tokens = tokens_of(source)
+    if any(token.text == "?" for token in tokens):
+        return None
+    found = _spread(tokens, whole=True)
+    if not all(found) or math.prod(len(one) for one in found) > MAX_ALTERNATIVES:
+        return None
+    return tuple(product(*(tuple(_contrary(one) for one in comparisons) for comparisons in found)))
+
+
+def _contrary(one: Comparison) -> Comparison:
+    return one._replace(operator=_OPPOSITE[one.operator])
+
+
+def _spread(tokens: list[Token], *, whole: bool = False) -> Alternatives:
+    """`a && (b || c)` has the alternatives `a && b` and `a && c`. With `whole`, an alternative of which a
+    part cannot be read is empty."""
     found: list[tuple[Comparison, ...]] = []
     for one in alternatives(tokens):
         here: list[tuple[Comparison, ...]] = [()]
         for part in parts_of(one):
             inner: Alternatives
             if len(alternatives(part)) > 1:
-                inner = _spread(part)
+                inner = _spread(part, whole=whole)
             else:
                 read = _comparison(part)
                 inner = ((read,) if read is not None else (),)
+            if whole and not all(inner):
+                return ((),)
             here = [(*before, *after) for before, after in product(here, inner)]
             if len(here) > MAX_ALTERNATIVES:
                 break
@@ -71,7 +90,7 @@ def _comparison(tokens: list[Token]) -> Comparison | None:
         return Comparison(Side(tokens[0].text), "==", Side(None, constant=True))
     if len(tokens) == 2 and tokens[0].text == "!" and tokens[1].sort == "name":
         return Comparison(Side(tokens[1].text), "==", Side(None, constant=False))
-    at = [n for n, token in enumerate(tokens) if token.text in _OPERATORS and token.sort == "sign"]
+    at = [n for n, token in enumerate(tokens) if token.text in _OPPOSITE and token.sort == "sign"]
     if len(at) != 1:
         return None
     left, right = _side(tokens[: at[0]]), _side(tokens[at[0] + 1 :])

@@ -12,11 +12,11 @@ from devices.kind import Kind
 from devices.state import SELF, DeviceState
 from domain.facts import STEP_MS, Facts, Mark, StationFact, Value
 from domain.ids import DeviceId
-from rules.alert_life import FIRING
 from rules.box_maker import BoxMaker
 from rules.judges import Judge
 from rules.quiet_look import QuietLook
 from rules.safe_box import SafeBox
+from rules.standing import standing_of
 from rules.station_facts import DeviceFacts, half_life_ms
 from rules.stored import StoredDevice, StoredMessage
 
@@ -90,8 +90,10 @@ class ReplayedDevice:
         if self.tries > 0:
             self.tries -= 1
             return
-        if all(_rests(judge, state) for judge, state in self.views):
-            self.box = self.maker.box(self.facts, message.at_ms, message.fields, message.parts)
+        standing = [one for judge, state in self.views for one in standing_of(judge, state)]
+        rests = [one for one in standing if one is not None]
+        if len(rests) == len(standing):
+            self.box = self.maker.box(self.facts, message.at_ms, message.fields, message.parts, rests)
         self.patience = 0 if self.box is not None else min(2 * self.patience + 1, MOST_PATIENCE)
         self.tries = self.patience
 
@@ -218,19 +220,6 @@ def views_of(
         for judge in judges
         if judge.watcher.rulebook.for_kind(kind)
     ]
-
-
-def _rests(judge: Judge, state: DeviceState) -> bool:
-    """Nothing is under way but alerts that only a person ends, and that no report can change."""
-    if state.clock_fault:
-        return False
-    for key, entry in state.watch.items():
-        rule = judge.watcher.rulebook.find(key.partition("/")[2])
-        if rule is None or not rule.latch or entry["s"] != FIRING or entry["on"]:
-            return False
-        if "due" in entry or "seen" in entry:
-            return False
-    return True
 
 
 def _take_last(

@@ -62,7 +62,8 @@ def export(
     good = [login for login in logins if login.password is not None]
     left_out = tuple(str(login.speaker) for login in logins if login.password is None)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (folder, folder / "data"):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
         configuration = folder / CONFIGURATION
         if not configuration.exists():
             replace(configuration, _configuration(ports))

@@ -62,7 +62,6 @@ class Mosquitto:
     def start(self) -> None:
         """Start it and wait until both listeners answer."""
         assert PROGRAM is not None
-        (self.folder / "data").mkdir(exist_ok=True)
         with (self.folder / "broker.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [PROGRAM, "-c", "mosquitto.conf"], cwd=self.folder, stdout=log, stderr=log

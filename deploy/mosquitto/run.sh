@@ -16,7 +16,6 @@ cd "$folder" 2>/dev/null || refuse "There is no folder $folder that could be ent
 [ -e hub.passwords ] || refuse "Nobody may come in at $folder yet: run ./waystation credential mosquitto first."
 command -v mosquitto >/dev/null || refuse "The program mosquitto is missing: install Mosquitto 2."
 umask 077
-mkdir -p data
 
 state() { cksum stations.passwords stations.acl hub.passwords hub.acl server.pem 2>/dev/null || true; }
 

@@ -21,13 +21,14 @@ QUICK_AT_ONCE = 1_000
 class NearHub(HubLink):
     """What a gateway sees of its link, without a socket: always connected, nothing lost, nothing late.
 
-    `urgent` is set when a station in which something is broken has spoken.
+    `urgent` is set when one of the `watched` stations has spoken, or a broken one over the quick lane.
     """
 
     def __init__(self, clock: Clock) -> None:
         # Nothing of the real link's threads and sockets is made.
         self.may_connect: Callable[[], bool] = lambda: True
         self.stations: dict[str, Station] = {}
+        self.watched: set[str] = set()
         self.urgent = False
         self.carried = 0
         self._clock = clock
@@ -124,8 +125,9 @@ class NearLine:
         if not self._up or conn != self._conn:
             return False
         self._hub.carry(topic, payload)
-        if self._hub.stations[self._station].faults:
-            self._hub.urgent = True
+        hub = self._hub
+        if self._station in hub.watched or (BULK not in topic and hub.stations[self._station].faults):
+            hub.urgent = True
         return True
 
     def hear(self, topic: str, payload: bytes) -> None:

@@ -41,15 +41,19 @@ from storage.retention import Keep, prune
 from storage.series import SeriesRow, SqlSeries
 from storage.tables import alert
 
-STEP_S = 12.0
-"""How long stations go on by themselves before the gateway looks; it looks at once where something broke.
-Above 15 s it would take itself for one that has not caught up."""
+STEP_S = 10.0
+"""How long stations go on by themselves before the gateway looks; it looks at once where something has just
+broken. A marker is up to 5 s old when it looks, and above 15 s it would take itself for one that has not
+caught up.
+"""
 QUIET = Pace(86_400_000, 86_400_000)
 """Devices say what changes; what they say again and again is asked for here, a station at a time."""
 QUIET_S = 600.0
 CLOSE_S = 60.0
 """How often a station says everything while, or soon before and after, something is broken there."""
 CLOSE_BEFORE_S = 900.0
+WATCHED_S = 180.0
+"""So long after something broke the gateway looks at whatever that station says at once."""
 SHARE_OF_SILENCE = 0.9
 CREW_AFTER_S = 600.0
 CREW = "simulated crew"
@@ -105,7 +109,7 @@ class SimulatedWeek:
             if one.station in mine:
                 self._at(max(0.0, one.at_s - CLOSE_BEFORE_S), partial(self._look_closely, one.station))
                 self._at(one.at_s, partial(self._break, one))
-        self._periods = _periods(rulebook)
+        self._periods, self._station_s = _periods(rulebook)
         self._begin_reports(random.Random(seed))
         self._database = self._furnish(rulebook)
         key = SigningKey(bytes(range(32)))
@@ -150,7 +154,7 @@ class SimulatedWeek:
             if self._clock.elapsed_s >= self._next_sweep_s:
                 self._sweep()
         self._gateway.end()
-        return self._lived()
+        return self.lived()
 
     def _pass_until(self, until_s: float) -> None:
         """Let stations act, each at its own moment."""
@@ -179,15 +183,15 @@ class SimulatedWeek:
 
     def _begin_reports(self, rng: random.Random) -> None:
         """Each station in its own rhythm: kinds that may not be silent for long more often than others."""
-        groups: dict[float, set[str]] = {}
-        for kind, period_s in self._periods.items():
-            groups.setdefault(period_s, set()).add(kind)
         for plan in self._plans:
+            here = {device.kind: self._periods[device.kind] for device in plan.devices}
+            if here and min(here.values()) > self._station_s:
+                # One device of a station is enough to show that the station is there.
+                here[next(iter(here))] = self._station_s
             phase = rng.random()
-            for period_s, group in groups.items():
-                if any(device.kind in group for device in plan.devices):
-                    work = partial(self._report, plan.id, frozenset(group), period_s)
-                    self._at(phase * period_s, work)
+            for period_s in sorted(set(here.values())):
+                group = frozenset(kind for kind, every_s in here.items() if every_s == period_s)
+                self._at(phase * period_s, partial(self._report, plan.id, group, period_s))
 
     def _report(self, station: str, group: frozenset[str], period_s: float) -> None:
         self._fleet.report(station, group)
@@ -201,7 +205,9 @@ class SimulatedWeek:
             self._fleet.report(station, frozenset(self._periods))
 
     def _break(self, one: Injection) -> None:
+        self._hub.watched.add(one.station)
         self._fleet.inject(one.station, one.device, one.fault, dict(one.args))
+        self._at(one.at_s + WATCHED_S, partial(self._hub.watched.discard, one.station))
         self._at(one.until_s, partial(self._heal, one))
 
     def _heal(self, one: Injection) -> None:
@@ -242,7 +248,8 @@ class SimulatedWeek:
             rulebooks.seed(connection, rulebook, self._clock.now_ms())
         return database
 
-    def _lived(self) -> Lived:
+    def lived(self) -> Lived:
+        """What has come of it so far."""
         began_ms = self._clock.now_ms() - round(self._clock.elapsed_s * 1000)
         with self._database.read() as connection:
             found = connection.execute(
@@ -259,17 +266,15 @@ class SimulatedWeek:
         return Lived(raised, self._hub.carried, len(raised), quarantined)
 
 
-def _periods(rulebook: str) -> dict[str, float]:
-    """How often each kind must be heard, so that no rule takes a quiet device for a lost one."""
+def _periods(rulebook: str) -> tuple[dict[str, float], float]:
+    """How often each kind, and each station, must be heard so that no rule takes it for a lost one."""
     book = load_rulebook(rulebook, version=1, name="rulebook")
-    # One device of a station is enough to show that the station is there.
-    station, first = book.for_kind(SPEAKER_KIND), next(iter(kinds()))
     found = {}
-    for kind in kinds():
+    for kind in (SPEAKER_KIND, *kinds()):
         silences = [
             rule.silent_ms / 1000
-            for rule in (*book.for_kind(kind), *(station if kind == first else ()))
+            for rule in book.for_kind(kind)
             if rule.silent_ms is not None and rule.when is None
         ]
         found[kind] = SHARE_OF_SILENCE * min([QUIET_S, *silences])
-    return found
+    return found, found.pop(SPEAKER_KIND)

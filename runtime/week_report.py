@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 from collections import Counter
@@ -16,11 +17,14 @@ from device_sim.score import Line, Score, score
 from device_sim.station_plan import StationPlan
 from domain.errors import WaystationError
 from rules.rulebook import load_rulebook
+from runtime.clock import SystemClock
 from runtime.first_stations import divisions
-from runtime.simulated_week import Lived, SimulatedWeek
+from runtime.simulated_week import DAY_S, Lived, SimulatedWeek
 
 Say = Callable[[str], None]
 MISSED_SHOWN = 10
+LOOKS_A_DAY = 4
+"""How often a simulated day says how far it is, and what was missed or false until then."""
 
 
 class PartFailed(WaystationError):
@@ -86,7 +90,7 @@ def run_scenario(
     ]  # fmt: skip
     say(
         f"{len(plans)} stations, {sum(len(plan.devices) for plan in plans)} devices, {lasts:g} days, "
-        f"{len(injections)} faults, {len(parts)} processes"
+        f"{len(injections)} faults, seed {scenario.seed}, {len(parts)} processes"
     )
     lived = [_live(parts[0], say)] if len(parts) == 1 else _live_apart(parts, say)
     raised = [alert for one in lived for alert in one.raised]
@@ -180,15 +184,28 @@ def _by_county(plans: Sequence[StationPlan], count: int) -> list[list[StationPla
 
 
 def _live(part: _Part, say: Say, name: str = "") -> Lived:
-    day = 0
+    week = SimulatedWeek(part.scenario, part.plans, part.injections, part.rulebook, seed=part.seed)
+    clock = SystemClock()
+    began_s = clock.monotonic_s()
 
     def progress(days: float) -> None:
-        nonlocal day
-        if int(days) > day:
-            day = int(days)
-            say(f"{name}day {day} of {part.days:g} is over")
+        if not math.isclose(days * LOOKS_A_DAY, round(days * LOOKS_A_DAY), abs_tol=0.01):
+            return
+        now_s = days * DAY_S
+        settled = [
+            one for one in part.injections if one.at_s + part.scenario.faults[one.page].within <= now_s
+        ]
+        begun = [one for one in part.injections if one.at_s <= now_s]
+        alerts = week.lived().raised
+        missed = sum(len(line.missed) for line in score(part.scenario, settled, alerts).lines)
+        false = score(part.scenario, begun, alerts).false_count
+        took_min = (clock.monotonic_s() - began_s) / 60
+        say(
+            f"{name}day {days:.2f} of {part.days:g} after {took_min:.0f} min: {len(begun)} faults so far, "
+            f"{missed} missed, {len(alerts)} alerts, {false} false"
+        )
 
-    with SimulatedWeek(part.scenario, part.plans, part.injections, part.rulebook, seed=part.seed) as week:
+    with week:
         return week.live(part.days, progress)
 
 

@@ -168,7 +168,7 @@ class Committer:
         if not self._fleet.open_alerts:
             return []
         with self._database.read() as connection:
-            still_open = {row.id for row in alerts.all_open(connection)}
+            still_open = alerts.open_ids(connection)
         return [key for key, note in self._fleet.open_alerts.items() if note.id not in still_open]
 
     def registry_changed(self) -> bool:

@@ -274,6 +274,11 @@ def all_open(connection: Connection) -> list[Alert]:
     return [_alert(row) for row in connection.execute(sa.select(alert).where(_OPEN).order_by(alert.c.id))]
 
 
+def open_ids(connection: Connection) -> set[str]:
+    """The ids of all open alerts: enough to see which of them a person has ended."""
+    return set(connection.scalars(sa.select(alert.c.id).where(_OPEN)))
+
+
 def changed_since(connection: Connection, version: int, limit: int = 1000) -> list[Alert]:
     """Alerts that changed after this version, in the order of their last change."""
     wanted = sa.select(alert).where(alert.c.version > version).order_by(alert.c.version).limit(limit)

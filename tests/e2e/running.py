@@ -41,12 +41,12 @@ def new_settings(var_dir: Path, stations: int = 12) -> dict[str, str]:
 class Running:
     """One hub that runs."""
 
-    def __init__(self, settings: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, settings: Mapping[str, str], folder: Path, *options: str) -> None:
         self.settings = dict(settings)
         self.log = folder / "terminal.log"
         self._output = self.log.open("wb")
         self.process = subprocess.Popen(
-            [str(TREE / "waystation"), "up"],
+            [str(TREE / "waystation"), "up", *options],
             env=environment(settings),
             stdin=subprocess.DEVNULL,
             stdout=self._output,
@@ -147,9 +147,9 @@ def processes_of(var_dir: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(settings: Mapping[str, str], folder: Path) -> Iterator[Running]:
+def running(settings: Mapping[str, str], folder: Path, *options: str) -> Iterator[Running]:
     """A hub that is up until the block ends."""
-    hub = Running(settings, folder)
+    hub = Running(settings, folder, *options)
     try:
         hub.wait_until_up()
         yield hub

@@ -17,7 +17,7 @@ from device_sim.score import Line, Score, score
 from device_sim.station_plan import StationPlan
 from domain.errors import WaystationError
 from rules.rulebook import load_rulebook
-from runtime.clock import SystemClock
+from runtime.clock import WallClock
 from runtime.first_stations import divisions
 from runtime.simulated_week import DAY_S, Lived, SimulatedWeek
 
@@ -185,7 +185,7 @@ def _by_county(plans: Sequence[StationPlan], count: int) -> list[list[StationPla
 
 def _live(part: _Part, say: Say, name: str = "") -> Lived:
     week = SimulatedWeek(part.scenario, part.plans, part.injections, part.rulebook, seed=part.seed)
-    clock = SystemClock()
+    clock = WallClock()
     began_s = clock.monotonic_s()
 
     def progress(days: float) -> None:

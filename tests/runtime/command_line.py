@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from runtime.cli import app
 
 STATION = "331002-9001"
+COMMANDS = get_command(app)
 
 
 class Said(NamedTuple):
@@ -25,9 +28,15 @@ Waystation = Callable[..., Said]
 
 def run(arguments: tuple[str, ...], settings: dict[str, str]) -> Said:
     """Run one command; an error that is not told in a sentence comes through."""
-    result = CliRunner().invoke(app, list(arguments), env=settings)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return Said(result.exit_code, result.stdout, result.stderr)
+    code = 0
+    with CliRunner().isolation(env=settings) as (out, err, _):
+        try:
+            COMMANDS.main(list(arguments), prog_name="waystation")
+        except SystemExit as end:
+            code = int(end.code or 0)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return Said(code, out.getvalue().decode(), err.getvalue().decode())
 
 
 def add(waystation: Waystation, station: str = STATION, *more: str) -> Said:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from domain.facts import Value
@@ -36,6 +37,7 @@ Guards = tuple[tuple[Guard, ...], ...]
 """The condition is true only if in one of the groups no guard is false."""
 
 
+@lru_cache(maxsize=4096)
 def guards_of(source: str) -> Guards:
     """The guards of a condition; empty when nothing can be told quickly."""
     tokens = tokens_of(source)

@@ -10,9 +10,12 @@ from domain.facts import Value
 from rules.conditions import ConditionFailed
 from rules.guards import cannot_hold, guards_of
 from rules.rule import Rule
+from rules.rule_words import Words
+from rules.yaml_text import Complaints
 from tests.rules.hub import shipped
 
 RULES = [rule for rule in shipped().rules if rule.when is not None]
+WORDS = Words(shipped().kinds, Complaints(""))
 VALUES = {
     "float": st.sampled_from([-20.0, 3.0, 20.0, 46.0, 50.0, 57.0, 61.0, 75.0, 101.0, 400.0, 1e6]),
     "int": st.sampled_from([-5, 0, 1, 5, 15, 30, 360, 720, 2000]),
@@ -70,9 +73,5 @@ def test_a_part_looks_at_the_device_around_it() -> None:
 
 
 def _type_of(rule: Rule, name: str) -> tuple[str, tuple[str, ...]]:
-    from rules.rule_words import Words
-    from rules.yaml_text import Complaints
-
-    words = Words(shipped().kinds, Complaints(""))
-    vocabulary = words.vocabulary(rule.kind, rule.in_part)
+    vocabulary = WORDS.vocabulary(rule.kind, rule.in_part)
     return vocabulary.variables[name], vocabulary._choices.get(name, ())

@@ -7,10 +7,9 @@ from typing import Final, NamedTuple, Protocol
 
 from domain.errors import BadMessage
 from storage.influx import PointsRefused, TooMuchAtOnce
-from storage.influx_points import EARLIEST_MS, LATEST_MS, adcode_of, lines
-from storage.outbox_hours import row_of
+from storage.influx_lines import lines_of
+from storage.influx_points import EARLIEST_MS, LATEST_MS
 from storage.series_outbox import Kept
-from storage.series_row import SeriesRow
 
 POINTS_AT_ONCE: Final = 5_000
 BYTES_AT_ONCE: Final = 4_000_000
@@ -31,7 +30,6 @@ class Prepared(NamedTuple):
     """One message and its points."""
 
     kept: Kept
-    row: SeriesRow
     body: str
     points: int
 
@@ -77,14 +75,13 @@ class Batch:
                 self.refused.append(Refused(kept, OURS, f"InfluxDB cannot count up to {kept.at_ms} ms"))
                 continue
             try:
-                row = row_of(kept)
+                made = lines_of(kept)
             except BadMessage as bad:
                 # It was understood when it came, by another version or with another kind's file.
                 self.refused.append(Refused(kept, OURS, f"cannot be read any more: {bad}"))
                 continue
-            made = lines(adcode_of(row.device, kept.topic), row)
             body = "\n".join(made)
-            self.prepared.append(Prepared(kept, row, body, len(made)))
+            self.prepared.append(Prepared(kept, body, len(made)))
             self.points += len(made)
             self._bytes += len(body)
 

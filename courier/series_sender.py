@@ -6,7 +6,7 @@ import logging
 import random
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,8 @@ import tenacity
 
 from courier.hub_words import HubWords
 from courier.outbox_bound import OutboxBound
-from courier.series_batch import ROWS_AT_ONCE, Batch, Refused, Writer, deliver
+from courier.series_batch import ROWS_AT_ONCE, Batch, Prepared, Refused, Writer, deliver
+from domain import topics
 from domain.clock import Clock
 from domain.errors import StorageUnavailable
 from storage import outbox_hours, parked, rollups, sending, series_outbox
@@ -142,7 +143,7 @@ class SeriesSender:
                 outbox_hours.roll_up(connection, too_old)
                 parked.park(connection, refused, now_ms)
                 # From now on they can be read, so hours that were rolled up without them are wrong.
-                rollups.mark_late(connection, (one.row for one in arrived), now_ms)
+                rollups.mark_hours(connection, _late(arrived, now_ms))
                 series_outbox.forget(connection, FORGET_AT_ONCE)
         if not moved:
             self._held_until_s = 0.0
@@ -166,7 +167,7 @@ class SeriesSender:
             parked.park(connection, refused, self._clock.now_ms())
             outbox_hours.roll_up(connection, batch.too_old)
             parked.settle(connection, [*(one.id for one in batch.too_old), *(one.kept.id for one in arrived)])
-            rollups.mark_late(connection, (one.row for one in arrived), self._clock.now_ms())
+            rollups.mark_hours(connection, _late(arrived, self._clock.now_ms()))
         self._tell_refused(refused)
         return len(batch)
 
@@ -246,6 +247,16 @@ class SeriesSender:
                 sending.release(connection, self._name)
         except StorageUnavailable:
             pass
+
+
+def _late(arrived: Iterable[Prepared], now_ms: int) -> set[tuple[str, int]]:
+    """The hours of stations that may have been rolled up without these messages."""
+    border_ms = rollups.border_of(now_ms)
+    return {
+        (topics.parse(one.kept.topic).device.station, rollups.hour_of(one.kept.at_ms))
+        for one in arrived
+        if one.kept.at_ms < border_ms
+    }
 
 
 def _is_age(refused: Refused) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from devices.kind import ColumnType, Metric
 from devices.registry import kinds
@@ -15,10 +15,25 @@ from storage.texts import json_text
 
 BESIDES: Final = ("boot", "seq", "received_ms", "device_ts_ms", "extra")
 """Fields that stand beside the metrics; the tables of SQL have taken these names, too."""
+NO_CLOCK: Final = -1
+"""The `device_ts_ms` of a device that told no time; it is left out where it is the point's own."""
 NS_PER_MS: Final = 1_000_000
 EARLIEST_MS: Final = -9_223_372_036_854
 LATEST_MS: Final = 9_223_372_036_853
 """Beyond these InfluxDB cannot count."""
+
+
+class Message(Protocol):
+    """What is known of a message besides its content."""
+
+    @property
+    def boot(self) -> str: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def at_ms(self) -> int: ...
+    @property
+    def received_ms(self) -> int: ...
 
 
 class Shape(NamedTuple):
@@ -50,22 +65,38 @@ def lines(adcode: str, row: SeriesRow) -> list[str]:
     """
     station, kind, n = row.device
     shape = shape_of(kind)
-    at_ns = time_ns(row.at_ms, row.seq)
-    tags = f"adcode={adcode},device={n}"
-    place = f"station={station}"
-    who = f"boot={_text(row.boot)},seq={row.seq}i"
-    own = [who, f"received_ms={row.received_ms}i"]
-    if row.device_ts_ms is not None:
-        own.append(f"device_ts_ms={row.device_ts_ms}i")
+    parts: Iterable[tuple[int, list[str]]] = ()
+    if shape.part is not None:
+        parts = ((part, _said(shape.part_writers, values)) for part, values in row.parts.items())
+    own = _said(shape.writers, row.fields)
     if row.extra:
         own.append(f"extra={_text(json_text(row.extra))}")
-    _add(own, shape.writers, row.fields)
-    made = [f"{shape.own},{tags},{place} {','.join(own)} {at_ns}"]
-    if shape.part is not None:
-        for part, values in row.parts.items():
-            said = [who]
-            _add(said, shape.part_writers, values)
-            made.append(f"{shape.part},{tags},part={part},{place} {','.join(said)} {at_ns}")
+    return written(shape, adcode, station, n, row, row.device_ts_ms, own, parts)
+
+
+def written(
+    shape: Shape,
+    adcode: str,
+    station: str,
+    n: int,
+    kept: Message,
+    device_ts_ms: int | None,
+    own: Iterable[str],
+    parts: Iterable[tuple[int, Iterable[str]]],
+) -> list[str]:
+    """The lines of one message from its fields, each written already."""
+    at_ms, seq = kept.at_ms, kept.seq
+    at_ns = time_ns(at_ms, seq)
+    beside = f"boot={_text(kept.boot)},seq={seq}i,received_ms={kept.received_ms}i"
+    if device_ts_ms != at_ms:
+        beside += f",device_ts_ms={NO_CLOCK if device_ts_ms is None else device_ts_ms}i"
+    tags = f"adcode={adcode},device={n}"
+    place = f"station={station}"
+    made = [f"{shape.own},{tags},{place} {','.join((beside, *own))} {at_ns}"]
+    for part, said in parts:
+        # A part of which nothing is known is there all the same.
+        fields = ",".join(said) or f"seq={seq}i"
+        made.append(f"{shape.part},{tags},part={part},{place} {fields} {at_ns}")
     return made
 
 
@@ -75,12 +106,12 @@ def adcode_of(device: DeviceId, topic: str) -> str:
     return levels[1] if len(levels) == 3 else device.station[:6]
 
 
-def _add(into: list[str], writers: Mapping[str, Callable[[Value], str]], values: Mapping[str, Value]) -> None:
-    for name, value in values.items():
-        if value is not None:
-            write = writers.get(name)
-            if write is not None:
-                into.append(f"{name}={write(value)}")
+def _said(writers: Mapping[str, Callable[[Value], str]], values: Mapping[str, Value]) -> list[str]:
+    return [
+        f"{name}={writers[name](value)}"
+        for name, value in values.items()
+        if value is not None and name in writers
+    ]
 
 
 def _text(value: Value) -> str:

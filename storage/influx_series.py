@@ -16,7 +16,7 @@ from domain.ids import DeviceId
 from storage import series_outbox
 from storage.influx import Influx, InfluxAway, Param
 from storage.influx_answer import Row
-from storage.influx_points import BESIDES, NS_PER_MS, Shape, shape_of
+from storage.influx_points import BESIDES, NO_CLOCK, NS_PER_MS, Shape, shape_of
 from storage.series import Point, Reading, SqlSeries
 from storage.series_outbox import Outbox
 from storage.series_question import MAX_POINTS, Aggregate, check_question, metric_of
@@ -113,8 +113,11 @@ class InfluxSeries(Outbox):
             received_ms = fields.pop("received_ms", None)
             if not isinstance(boot, str) or not isinstance(seq, int) or not isinstance(received_ms, int):
                 continue  # not written by us
-            beside: dict[str, Value] = {name: fields.pop(name) for name in BESIDES if name in fields}
             at_ms = at_ns // NS_PER_MS
+            fields.setdefault("device_ts_ms", at_ms)
+            beside: dict[str, Value] = {name: fields.pop(name) for name in BESIDES if name in fields}
+            if beside["device_ts_ms"] == NO_CLOCK:
+                del beside["device_ts_ms"]
             made.append((Reading(at_ms, received_ms, boot, seq, fields, parts.get(at_ns, {})), beside))
         made.sort(key=lambda one: (one[0].at_ms, one[0].seq))
         return made
@@ -137,10 +140,9 @@ class InfluxSeries(Outbox):
             return None
         if part and shape.part is None:
             return None
-        flux = (
-            f'{_SERIES} and r._field == "seq"{" and r.part == p_part" if part else ""})'
-            ' |> first() |> keep(columns: ["_time"])'
-        )
+        # Parts have no field that is in all of their rows.
+        which = "r.part == p_part" if part else 'r._field == "seq"'
+        flux = f'{_SERIES} and {which}) |> first() |> keep(columns: ["_time"])'
         found = [row.at_ns for row in self._ask(flux, self._params(device, part, from_ms, _END_MS))]
         return min(found) // NS_PER_MS if found else None
 

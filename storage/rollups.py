@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
@@ -150,15 +150,22 @@ def mark_late(connection: Connection, rows: Iterable[SeriesRow], now_ms: int | N
     Late is what is kept, at `now_ms`, when its hour has been over for a while; without it the time of
     reception counts, which misses what was held back for long between the two.
     """
-    if now_ms is not None:
-        border_ms = hour_of(now_ms - LATE_MS)
-        late = {(row.device.station, hour_of(row.at_ms)) for row in rows if row.at_ms < border_ms}
-    else:
-        late = {
-            (row.device.station, hour_of(row.at_ms))
-            for row in rows
-            if row.at_ms < hour_of(row.received_ms - LATE_MS)
-        }
+    border_ms = None if now_ms is None else border_of(now_ms)
+    late = {
+        (row.device.station, hour_of(row.at_ms))
+        for row in rows
+        if row.at_ms < (border_of(row.received_ms) if border_ms is None else border_ms)
+    }
+    mark_hours(connection, late)
+
+
+def border_of(now_ms: int) -> int:
+    """What counts before this time is late at `now_ms`."""
+    return hour_of(now_ms - LATE_MS)
+
+
+def mark_hours(connection: Connection, late: Set[tuple[str, int]]) -> None:
+    """Note hours of stations that have to be rolled up again."""
     if late:
         insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(late_hour)
         connection.execute(

@@ -49,7 +49,7 @@ def newest(connection: Connection) -> int:
 def read(connection: Connection, after: int, limit: int) -> list[Kept]:
     """The next rows after this id, in order."""
     wanted = sa.select(outbox).where(outbox.c.id > after).order_by(outbox.c.id).limit(limit)
-    return [Kept(*row) for row in connection.execute(wanted)]
+    return list(map(Kept._make, connection.execute(wanted).all()))
 
 
 def reached(connection: Connection, name: str) -> int:

@@ -24,7 +24,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --system --gid 10001 waystation \
     && useradd --system --uid 10001 --gid 10001 --home-dir /var/waystation --no-create-home waystation \
-    && install -d -o waystation -g waystation -m 700 /var/waystation \
+    && install -d -o waystation -g waystation -m 700 /var/waystation /var/waystation-parts/broker \
+        /var/waystation-parts/gateway /var/waystation-parts/api /var/waystation-parts/courier \
+        /var/waystation-parts/sim \
     && install -d -o waystation -g waystation -m 755 /var/waystation-scrape
 WORKDIR /opt/waystation
 COPY --from=packages /opt/waystation/.venv .venv
@@ -32,7 +34,6 @@ COPY . .
 RUN python3 -m compileall -q -j 0 api conform courier device_sim devices domain gateway migrations rules runtime \
         signing storage transport web
 ENV PYTHONUNBUFFERED=1 WAYSTATION_VAR_DIR=/var/waystation
-VOLUME /var/waystation
 USER 10001:10001
 ENTRYPOINT ["/opt/waystation/waystation"]
 CMD ["--help"]

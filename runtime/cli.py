@@ -25,8 +25,8 @@ from runtime import (
 )
 from runtime.broker import BrokerFailed
 from runtime.installation import CannotStart
+from runtime.key_files import BadSecrets
 from runtime.output import complain
-from runtime.secrets import BadSecrets
 
 REFUSED = 1
 CANNOT_START = 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -143,7 +144,24 @@ def keys() -> None:
     """
     from signing.keys import verify_keys_to_text
 
-    say(verify_keys_to_text(Installation.from_environment().secrets().commands.verify_keys()).rstrip())
+    say(verify_keys_to_text(Installation.from_environment().secrets().command_verify_keys).rstrip())
+
+
+@app.command()
+def share(
+    folder: Annotated[Path, typer.Argument(help="Gets a folder for each part, with a folder keys in it.")],
+) -> None:
+    """Give broker, gateway, api, courier and sim a folder each, with only the keys that it works with.
+
+    For parts that run as different users or in containers: each gets its folder as WAYSTATION_VAR_DIR. Run
+    it again before each start, so that all know what was made or taken back.
+
+    Example: ./waystation credential share /srv/waystation-parts
+    """
+    from runtime.key_shares import SHARES, share_out
+
+    share_out(Installation.from_environment().var_dir, folder)
+    say(f"Each has its own keys in {folder}: {', '.join(SHARES)}.")
 
 
 def _explain(here: Installation, given: Given) -> None:

@@ -21,7 +21,8 @@ def init() -> None:
     """Make the keys, the database and the first rulebook; harmless when they are there.
 
     With WAYSTATION_SERIES=influx also what InfluxDB needs: organisation, buckets with their retention,
-    and the task that fills the hourly one. A new InfluxDB takes WAYSTATION_INFLUX_TOKEN as its first.
+    the task that fills the hourly one, and a token that is good for these alone; the hub keeps it and works
+    with it from then on. A new InfluxDB takes WAYSTATION_INFLUX_TOKEN as its first.
 
     Example: ./waystation db init
     """
@@ -37,10 +38,9 @@ def init() -> None:
         database.close()
     say(f"The database is ready and rulebook {row.version} is in force.")
     if here.settings.series == "influx":
-        from storage.influx_setup import prepare
+        from runtime.influx_ready import prepare_influx
 
-        settings = here.settings
-        for line in prepare(here.influx_at(), settings.retention_days, settings.rollup_retention_days):
+        for line in prepare_influx(here):
             say(line)
         say("InfluxDB is ready.")
 

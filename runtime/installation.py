@@ -97,12 +97,21 @@ class Installation:
         return self.series()
 
     def influx_at(self) -> InfluxAt:
-        """Where InfluxDB is, as the settings say."""
+        """Where InfluxDB is, with the hub's own token or that of the settings; CannotStart without any."""
+        from runtime.influx_token import kept_token
         from storage.influx_at import InfluxAt
 
         settings = self.settings
-        token = settings.influx_token.get_secret_value()
-        return InfluxAt(settings.influx_url, settings.influx_org, settings.influx_bucket, token)
+        given = settings.influx_token.get_secret_value()
+        at = InfluxAt(settings.influx_url, settings.influx_org, settings.influx_bucket, given)
+        at = at._replace(token=kept_token(self.var_dir, at) or given)
+        if not at.token:
+            raise CannotStart(
+                "WAYSTATION_SERIES is influx, and no token for InfluxDB is kept in "
+                f"{self.var_dir / 'keys'}: set WAYSTATION_INFLUX_TOKEN, for good or for one "
+                "`./waystation db init`."
+            )
+        return at
 
     def database(self, cache_mb: int = 64) -> Database:
         """The database, which must exist and have the shape of this version; CannotStart when not."""

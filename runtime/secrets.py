@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-import fcntl
 import json
 import logging
 import os
 import shutil
-import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from domain.errors import WaystationError
-from signing.keys import BadKey, KeyRing, SigningKey
+from runtime.key_files import (
+    BadSecrets,
+    damaged,
+    elsewhere,
+    encoded,
+    key,
+    locked,
+    parsed,
+    raw,
+    read,
+    refuse_open_to_others,
+    ring,
+    sync_folder,
+    write,
+)
+from signing.keys import BadKey, KeyRing, SigningKey, VerifyKey, verify_keys_from_text
 from signing.station_credential import (
     Role,
     account_jwt,
@@ -30,12 +41,22 @@ from signing.station_credential import (
 logger = logging.getLogger(__name__)
 
 FOLDER = "keys"
+COMMANDS = "commands.json"
+COMMANDS_PUBLIC = "commands.pub"
 _ROLES: tuple[Role, ...] = get_args(Role)
-_OTHERS = 0o077
-
-
-class BadSecrets(WaystationError):
-    """The key files are missing, damaged, or can be read by others."""
+_ASKED_FOR = {
+    "operator.key": "operator",
+    "account.key": "account",
+    "operator.jwt": "operator_jwt",
+    "system.jwt": "system_jwt",
+    COMMANDS: "commands",
+    "sessions.json": "sessions",
+    "webhook.key": "webhook_secret",
+    "clients.json": "client_ids",
+    **{f"{role}.jwt": "broker_passwords" for role in _ROLES},
+}
+KEYS = frozenset(_ASKED_FOR)
+"""The files that make up the keys of a hub."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +67,88 @@ class ClientIds:
     bulk: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
 class Secrets:
-    """What the files in `folder` hold. `broker_passwords` has the MQTT password of each process."""
+    """What the files in `folder` hold; each is read when it is first asked for.
 
-    folder: Path
-    operator: SigningKey
-    account: SigningKey
-    operator_jwt: str
-    system_jwt: str
-    commands: KeyRing
-    sessions: KeyRing
-    webhook_secret: bytes = field(repr=False)
-    client_ids: ClientIds
-    broker_passwords: dict[Role, str] = field(repr=False)
+    A part of the hub may have been given only some of them (`runtime.key_shares`): asking for another one
+    raises BadSecrets, as asking for one that is missing, damaged or open to others.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        return f"Secrets({str(self.folder)!r})"
+
+    @cached_property
+    def operator(self) -> SigningKey:
+        """Signs the account for the broker."""
+        return key(self.folder / "operator.key")
+
+    @cached_property
+    def account(self) -> SigningKey:
+        """Signs who may connect to the broker."""
+        return key(self.folder / "account.key")
+
+    @cached_property
+    def operator_jwt(self) -> str:
+        """What the broker trusts."""
+        return read(self.folder / "operator.jwt").strip()
+
+    @cached_property
+    def system_jwt(self) -> str:
+        """The broker's own account."""
+        return read(self.folder / "system.jwt").strip()
+
+    @cached_property
+    def commands(self) -> KeyRing:
+        """Signs commands to locks."""
+        return ring(self.folder / COMMANDS)
+
+    @cached_property
+    def command_verify_keys(self) -> dict[bytes, VerifyKey]:
+        """What locks check commands with; also where the ring itself is elsewhere."""
+        if COMMANDS not in elsewhere(self.folder):
+            return self.commands.verify_keys()
+        try:
+            return verify_keys_from_text(read(self.folder / COMMANDS_PUBLIC))
+        except BadKey:
+            raise damaged(self.folder / COMMANDS_PUBLIC) from None
+
+    @cached_property
+    def sessions(self) -> KeyRing:
+        """Signs sessions of people."""
+        return ring(self.folder / "sessions.json")
+
+    @cached_property
+    def webhook_secret(self) -> bytes:
+        """Signs what is posted."""
+        return raw(self.folder / "webhook.key")
+
+    @cached_property
+    def client_ids(self) -> ClientIds:
+        """The gateway's."""
+        clients = parsed(self.folder / "clients.json")
+        try:
+            return ClientIds(str(clients["quick"]), str(clients["bulk"]))
+        except (KeyError, TypeError):
+            raise damaged(self.folder / "clients.json") from None
+
+    @cached_property
+    def broker_passwords(self) -> dict[Role, str]:
+        """The MQTT password of each process whose file is here."""
+        others = elsewhere(self.folder)
+        return {
+            role: read(self.folder / f"{role}.jwt").strip() for role in _ROLES if f"{role}.jwt" not in others
+        }
 
     def revocations(self) -> dict[str, int]:
         """Users of the broker whose credentials up to an epoch second are refused; read anew each time."""
-        text = _read(self.folder / "revocations.json")
+        text = read(self.folder / "revocations.json")
         try:
             return {str(name): int(at_s) for name, at_s in json.loads(text).items()}
         except (ValueError, AttributeError, TypeError):
-            raise _damaged(self.folder / "revocations.json") from None
+            raise damaged(self.folder / "revocations.json") from None
 
     def hub_account_jwt(self, now_ms: int) -> str:
         """The account's statement for the broker, with the revocations of this moment."""
@@ -82,15 +163,15 @@ class Secrets:
 
     def revoke_station(self, adcode: str, station: str, now_ms: int) -> None:
         """Refuse every password of this station issued so far, once the broker has reloaded."""
-        with _locked(self.folder):
+        with locked(self.folder):
             revoked = revoke_station(self.account, adcode, station, now_ms, self.revocations())
-            _write(self.folder / "revocations.json", json.dumps(revoked, indent=1) + "\n")
+            write(self.folder / "revocations.json", json.dumps(revoked, indent=1) + "\n")
 
     def with_commands(self, ring: KeyRing) -> Secrets:
         """Keep another key ring for commands, after a step of its rotation."""
-        with _locked(self.folder):
-            _write(self.folder / "commands.json", ring.to_json())
-        return replace(self, commands=ring)
+        with locked(self.folder):
+            write(self.folder / COMMANDS, ring.to_json())
+        return Secrets(self.folder)
 
 
 def load_or_create_secrets(
@@ -108,24 +189,13 @@ def load_secrets(var_dir: Path) -> Secrets:
     folder = var_dir / FOLDER
     if not folder.is_dir():
         raise BadSecrets(f"There are no keys in {folder} yet; the first start of Waystation makes them.")
-    _refuse_open_to_others(folder, "700")
-    clients = _json(folder / "clients.json")
-    try:
-        client_ids = ClientIds(str(clients["quick"]), str(clients["bulk"]))
-    except (KeyError, TypeError):
-        raise _damaged(folder / "clients.json") from None
-    return Secrets(
-        folder=folder,
-        operator=_key(folder / "operator.key"),
-        account=_key(folder / "account.key"),
-        operator_jwt=_read(folder / "operator.jwt").strip(),
-        system_jwt=_read(folder / "system.jwt").strip(),
-        commands=_ring(folder / "commands.json"),
-        sessions=_ring(folder / "sessions.json"),
-        webhook_secret=_raw(folder / "webhook.key"),
-        client_ids=client_ids,
-        broker_passwords={role: _read(folder / f"{role}.jwt").strip() for role in _ROLES},
-    )
+    refuse_open_to_others(folder, "700")
+    secrets = Secrets(folder)
+    others = elsewhere(folder)
+    for name, asked in _ASKED_FOR.items():
+        if name not in others:
+            getattr(secrets, asked)
+    return secrets
 
 
 def _create(folder: Path, now_ms: int, random_bytes: Callable[[int], bytes]) -> None:
@@ -136,9 +206,9 @@ def _create(folder: Path, now_ms: int, random_bytes: Callable[[int], bytes]) -> 
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         for name, text in _first_files(now_ms, random_bytes).items():
-            _write(unfinished / name, text)
+            write(unfinished / name, text)
         unfinished.rename(folder)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
     except OSError as exc:
         shutil.rmtree(unfinished, ignore_errors=True)
         if folder.is_dir():
@@ -150,13 +220,13 @@ def _create(folder: Path, now_ms: int, random_bytes: Callable[[int], bytes]) -> 
 def _first_files(now_ms: int, random_bytes: Callable[[int], bytes]) -> dict[str, str]:
     operator, account, system = (SigningKey(random_bytes(32)) for _ in range(3))
     files = {
-        "operator.key": _text(operator.seed),
-        "account.key": _text(account.seed),
+        "operator.key": encoded(operator.seed),
+        "account.key": encoded(account.seed),
         "operator.jwt": operator_jwt(operator, system.verify_key, now_ms),
         "system.jwt": account_jwt(operator, system.verify_key, "system", now_ms),
         "commands.json": KeyRing(SigningKey(random_bytes(32))).to_json(),
         "sessions.json": KeyRing(SigningKey(random_bytes(32))).to_json(),
-        "webhook.key": _text(random_bytes(32)),
+        "webhook.key": encoded(random_bytes(32)),
         "clients.json": json.dumps({lane: f"gateway-{random_bytes(16).hex()}" for lane in ("quick", "bulk")}),
         "revocations.json": "{}",
     }
@@ -164,93 +234,3 @@ def _first_files(now_ms: int, random_bytes: Callable[[int], bytes]) -> dict[str,
         holder = SigningKey(random_bytes(32)).verify_key
         files[f"{role}.jwt"] = user_jwt(account, holder, role, role_permissions(role), now_ms // 1000)
     return {name: text.rstrip("\n") + "\n" for name, text in files.items()}
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file in one step, mode 600, on disk before it counts."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time change a file in the folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _refuse_open_to_others(path: Path, mode: str) -> None:
-    found = path.stat()
-    if found.st_uid != os.geteuid():
-        raise BadSecrets(f"{path} belongs to another user of this machine; secrets must be your own.")
-    if found.st_mode & _OTHERS:
-        found_mode = f"{stat.S_IMODE(found.st_mode):o}"
-        raise BadSecrets(f"{path} is open to others (mode {found_mode}); close it with: chmod {mode} {path}")
-
-
-def _read(path: Path) -> str:
-    try:
-        _refuse_open_to_others(path, "600")
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BadSecrets(
-            f"{path} is missing; bring it back from a backup, or move {path.parent} away to start with new "
-            "keys, after which every station needs a new credential."
-        ) from None
-    except (OSError, UnicodeDecodeError) as exc:
-        raise BadSecrets(f"{path} cannot be read: {exc}.") from exc
-
-
-def _damaged(path: Path) -> BadSecrets:
-    return BadSecrets(f"{path} is damaged; bring it back from a backup.")
-
-
-def _raw(path: Path) -> bytes:
-    try:
-        raw = base64.b64decode(_read(path).strip(), validate=True)
-    except ValueError:
-        raise _damaged(path) from None
-    if len(raw) != 32:
-        raise _damaged(path)
-    return raw
-
-
-def _key(path: Path) -> SigningKey:
-    return SigningKey(_raw(path))
-
-
-def _ring(path: Path) -> KeyRing:
-    try:
-        return KeyRing.from_json(_read(path))
-    except BadKey as exc:
-        raise _damaged(path) from exc
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(_read(path))
-    except ValueError:
-        raise _damaged(path) from None
-
-
-def _text(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")

@@ -127,9 +127,8 @@ class Settings(BaseSettings):
                 if name < other and port == taken:
                     raise ValueError(f"{name} and {other} are both {port}: each needs a port of its own")
         if self.series == "influx":
-            for name in ("influx_url", "influx_org", "influx_token"):
-                value = getattr(self, name)
-                if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
+            for name in ("influx_url", "influx_org"):
+                if not getattr(self, name):
                     raise ValueError(
                         f"WAYSTATION_SERIES is influx, so {PREFIX}{name.upper()} must be set too"
                     )

@@ -95,7 +95,7 @@ def _play(
         mine,
         clock=here.clock,
         open_line=open_lines(here, secrets, loop, turnstile, passwords),
-        verify_keys=secrets.commands.verify_keys(),
+        verify_keys=secrets.command_verify_keys,
         seed=settings.sim_seed,
         hour_shift=settings.sim_hour_shift,
         box=FEW_AT_ONCE if len(plans) >= MANY else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Callable
 
@@ -66,6 +67,8 @@ class Up:
             self._here.series()
             self._here.secrets()
             broker_address(self._here.settings)
+            if self._here.settings.series == "influx":
+                self._prepare_influx()
             if self._here.settings.broker == "embedded":
                 self._start("broker", grace_s=12.0)
             database = self._prepare_data()
@@ -99,6 +102,27 @@ class Up:
         added = f", {new} stations added" if new else ""
         self._progress(f"database ready, rulebook {book.version} in force{added}")
         return database
+
+    def _prepare_influx(self) -> None:
+        """Doors open and alerts come without InfluxDB, so nothing here keeps a hub from starting."""
+        from runtime.influx_ready import prepare_influx
+        from storage.influx import InfluxAway
+        from storage.influx_setup import CannotPrepare
+
+        try:
+            for line in prepare_influx(self._here):
+                self._progress(line)
+        except (StorageUnavailable, CannotPrepare) as exc:
+            new = " If it is new, run `./waystation db init` once it does." if type(exc) is InfluxAway else ""
+            logger.warning(
+                "Readings wait in the database. %s%s", exc, new, extra={"action": "influx_not_ready"}
+            )
+            return
+        # From here on the parts have a token of the hub's own, where it could be made.
+        if self._here.influx_at().token != self._here.settings.influx_token.get_secret_value():
+            for name in ("WAYSTATION_INFLUX_TOKEN", "WAYSTATION_INFLUX_TOKEN_FILE"):
+                os.environ.pop(name, None)
+        self._progress("InfluxDB ready")
 
     def _start_parts(self, database: Database) -> None:
         settings = self._here.settings

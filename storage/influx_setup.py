@@ -1,16 +1,21 @@
-"""Makes in InfluxDB what readings need: organisation, buckets with their retention, and the hourly task."""
+"""Makes in InfluxDB what readings need: organisation, buckets, the hourly task, and a token."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import urllib3
 from influxdb_client import (
+    AuthorizationPostRequest,
+    AuthorizationsService,
     BucketRetentionRules,
     InfluxDBClient,
     OnboardingRequest,
+    Permission,
+    PermissionResource,
     SetupService,
     TaskCreateRequest,
 )
@@ -22,7 +27,8 @@ from storage.influx import InfluxAt, InfluxAway, explained
 DAY_S: Final = 86_400
 TASK: Final = "waystation hourly"
 USER: Final = "waystation"
-_TIMEOUT_MS: Final = 15_000
+_TIMEOUT_MS: Final = (2_000, 15_000)
+"""To connect, and for each answer."""
 
 _HOURLY: Final = """\
 import "date"
@@ -73,9 +79,44 @@ def prepare(at: InfluxAt, raw_days: int, hourly_days: int) -> list[str]:
     A new InfluxDB is set up so that the token of our settings becomes its first, with all rights.
     Raises InfluxAway, InfluxLocked (a token without the right to make these), CannotPrepare.
     """
+    with _asking(at) as client:
+        return _prepare(client, at, raw_days, hourly_days)
+
+
+def serves(at: InfluxAt) -> bool:
+    """True when InfluxDB shows both buckets to this token; InfluxAway when it does not answer."""
+    with _asking(at) as client:
+        try:
+            return all(_buckets(client, at.org, name) for name in (at.bucket, hourly_bucket(at)))
+        except ApiException as error:
+            if error.status in (401, 403):
+                return False
+            raise
+
+
+def make_token(at: InfluxAt) -> str:
+    """A new token that reads and writes the readings, and reads the hourly values: nothing else.
+
+    Raises InfluxAway, and InfluxLocked for a token that may make no other.
+    """
+    with _asking(at) as client:
+        rights, org_id = [], ""
+        for name, actions in ((at.bucket, ("read", "write")), (hourly_bucket(at), ("read",))):
+            (bucket,) = _buckets(client, at.org, name)
+            org_id = bucket.org_id
+            resource = PermissionResource(type="buckets", id=bucket.id, org_id=org_id)
+            rights += [Permission(action=action, resource=resource) for action in actions]
+        asked = AuthorizationPostRequest(
+            org_id=org_id, permissions=rights, description=f"Waystation: {at.bucket}"
+        )
+        return str(AuthorizationsService(client.api_client).post_authorizations(asked).token)
+
+
+@contextmanager
+def _asking(at: InfluxAt) -> Iterator[Any]:
     client = InfluxDBClient(at.url, at.token, org=at.org, timeout=_TIMEOUT_MS, retries=False)
     try:
-        return _prepare(client, at, raw_days, hourly_days)
+        yield client
     except ApiException as error:
         refused = explained(error)
         if error.status in (400, 409, 422):
@@ -116,7 +157,7 @@ def _organisation(client: Any, at: InfluxAt, done: list[str]) -> None:
 def _bucket(client: Any, org: str, name: str, days: int, done: list[str]) -> None:
     buckets = client.buckets_api()
     keep = BucketRetentionRules(type="expire", every_seconds=days * DAY_S)
-    found = _found(lambda: buckets.find_buckets(name=name, org=org).buckets)
+    found = _buckets(client, org, name)
     if not found:
         buckets.create_bucket(bucket_name=name, org=org, retention_rules=keep)
         done.append(f"The bucket {name} keeps {days} days.")
@@ -126,6 +167,10 @@ def _bucket(client: Any, org: str, name: str, days: int, done: list[str]) -> Non
         found[0].retention_rules = [keep]
         buckets.update_bucket(found[0])
         done.append(f"The bucket {name} now keeps {days} days.")
+
+
+def _buckets(client: Any, org: str, name: str) -> list[Any]:
+    return _found(lambda: client.buckets_api().find_buckets(name=name, org=org).buckets)
 
 
 def _task(client: Any, at: InfluxAt, done: list[str]) -> None:

@@ -78,7 +78,16 @@ class HubInContainers:
 
     def compose(self, *words: str, timeout_s: float = 300) -> str:
         """What Compose says."""
-        mine = {
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
+        ended = subprocess.run(
+            [*self._command, *words],
+            env=kept | self._mine(), capture_output=True, text=True, timeout=timeout_s,
+        )  # fmt: skip
+        assert ended.returncode == 0, f"{' '.join(words)}: {ended.stdout[-2000:]}{ended.stderr[-4000:]}"
+        return ended.stdout
+
+    def _mine(self) -> dict[str, str]:
+        return {
             "HUB_SECRETS": str(self.secrets),
             "HUB_HTTPS_PORT": str(self.https_port),
             "HUB_MQTT_PORT": str(self.mqtt_port),
@@ -86,16 +95,18 @@ class HubInContainers:
             "HUB_STATIONS": "6",
             "DOCKER_BUILDKIT": "0",
         }
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
-        ended = subprocess.run(
-            [*self._command, *words], env=kept | mine, capture_output=True, text=True, timeout=timeout_s
-        )
-        assert ended.returncode == 0, f"{' '.join(words)}: {ended.stdout[-2000:]}{ended.stderr[-4000:]}"
-        return ended.stdout
 
-    def waystation(self, *words: str) -> str:
-        """A command of the hub, where its keys and its broker are."""
-        return self.compose("exec", "-T", "broker", "./waystation", *words)
+    def waystation(self, *words: str, part: str = "broker") -> str:
+        """A command of the hub, said where a part of it runs: with the keys of that part."""
+        return self.compose("exec", "-T", part, "./waystation", *words)
+
+    def try_out(self, part: str, *words: str) -> tuple[int, str]:
+        """How a command in a container ends, and all that it says."""
+        ended = subprocess.run(
+            [*self._command, "exec", "-T", part, *words],
+            env=os.environ | self._mine(), capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        return ended.returncode, ended.stdout + ended.stderr
 
     def containers(self) -> list[dict[str, Any]]:
         """Everything that the engine knows of each container, also of those that have ended."""

@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.timeout(9
 
 CABINET = "331002-0001"
 OWN = "331002-9001"
+PARTS = ("broker", "gateway", "api", "courier", "sim")
 INSIDE_PORTS = {"broker": "8883/tcp", "proxy": "8443/tcp", "grafana": "3000/tcp"}
 
 
@@ -79,7 +80,7 @@ def test_a_door_opens_through_the_proxy(hub: HubInContainers, bearer: dict[str, 
 def test_a_broken_cabinet_raises_an_alert_and_its_heat_becomes_history_in_influxdb(
     hub: HubInContainers, bearer: dict[str, str]
 ) -> None:
-    hub.waystation("sim", "fault", CABINET, "swap_cabinet/1", "overheat", "--slot", "3")
+    hub.waystation("sim", "fault", CABINET, "swap_cabinet/1", "overheat", "--slot", "3", part="sim")
 
     def alerts() -> Any:
         return get(hub, f"/api/v1/alerts?state=open&station={CABINET}", bearer)["items"]
@@ -89,7 +90,7 @@ def test_a_broken_cabinet_raises_an_alert_and_its_heat_becomes_history_in_influx
     place = f"/api/v1/history/{CABINET}/swap_cabinet/1?metric=temp_c&part=3"
     eventually(lambda: get(hub, place, bearer)["points"], 60, every_s=1, saying="points in InfluxDB")
     assert get(hub, f"/api/v1/devices/{CABINET}/swap_cabinet/1", bearer)
-    hub.waystation("sim", "heal", CABINET)
+    hub.waystation("sim", "heal", CABINET, part="sim")
 
 
 def test_prometheus_reads_the_hub_with_a_token_of_its_own(hub: HubInContainers) -> None:
@@ -122,6 +123,52 @@ def test_nothing_runs_as_root_and_no_root_can_be_written(hub: HubInContainers) -
             owners = {line.split()[1] for line in listed.stdout.splitlines()[1:]}
             assert owners, service
             assert owners.isdisjoint({"0", "root"}), f"{service}: {listed.stdout}"
+
+
+@pytest.mark.parametrize(
+    ("secret", "holders"),
+    [
+        ("commands.json", {"gateway"}),
+        ("sessions.json", {"api"}),
+        ("influx.json", {"api", "courier"}),
+        ("account.key", {"broker", "sim"}),
+        ("operator.key", {"broker"}),
+    ],
+)
+def test_a_key_can_be_read_only_where_it_is_worked_with(
+    hub: HubInContainers, secret: str, holders: set[str]
+) -> None:
+    code, held = hub.try_out(min(holders), "cat", f"/var/waystation/keys/{secret}")
+    assert code == 0, held
+    kept = min(re.findall(r"[\w+/=-]{40,}", held))
+
+    found = {part for part in PARTS if can_find(hub, part, kept)}
+    assert found == holders
+
+
+def test_the_token_with_all_rights_is_not_with_those_who_work_every_day(hub: HubInContainers) -> None:
+    token = (hub.secrets / "influx_token").read_text("ascii")
+
+    assert can_find(hub, "influxdb", token), "where it is looked for it can be found"
+    assert not [part for part in PARTS if can_find(hub, part, token)]
+
+
+def can_find(hub: HubInContainers, part: str, text: str) -> bool:
+    """True when whoever runs in this container finds the text in what it can read and change."""
+    places = ("/var/waystation", "/run/secrets", "/tmp", "/proc/1/environ")
+    code, said = hub.try_out(part, "grep", "-rsqF", "--", text, *places)
+    # 2: some of it cannot be read, which is no finding.
+    assert code in (0, 1, 2), said
+    return code == 0
+
+
+def test_what_needs_another_parts_key_says_so_in_one_sentence(hub: HubInContainers) -> None:
+    code, said = hub.try_out("api", "./waystation", "credential", "issue", CABINET)
+
+    assert code == 2
+    assert said.strip() == (
+        "The key account.key is not here but with another part of this hub: say this where that part runs."
+    )
 
 
 def test_only_the_documented_ports_are_open_and_to_this_machine_only(hub: HubInContainers) -> None:

@@ -94,6 +94,32 @@ def test_who_has_no_business_outside_has_no_way_out(whole: dict[str, Any]) -> No
     assert RAW["networks"]["inside"] == {"internal": True}
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_part_of_the_hub_has_a_volume_of_its_own_and_no_other_keys(
+    whole: dict[str, Any], name: str
+) -> None:
+    named = {one["source"] for one in whole[name].get("volumes", []) if one["type"] == "volume"}
+    parts = {"broker", "gateway", "api", "courier", "sim"}
+
+    if name == "prepare":
+        assert named == {"hub", "scrape", *parts}, "it hands the keys out, and ends"
+    elif name in parts:
+        assert named == {name}
+        assert [one["target"] for one in whole[name]["volumes"]] == ["/var/waystation"]
+    else:
+        assert named.isdisjoint({"hub", *parts})
+
+
+def test_the_token_of_influxdb_with_all_rights_is_for_those_two_who_set_it_up(whole: dict[str, Any]) -> None:
+    holders = {
+        name
+        for name, service in whole.items()
+        if any(one["source"] == "influx_token" for one in service.get("secrets", []))
+    }
+
+    assert holders == {"prepare", "influxdb"}
+
+
 def test_every_setting_exists(whole: dict[str, Any]) -> None:
     known = {*environment_names(), *(f"{name}_FILE" for name in SECRETS)}
     named = {one for service in whole.values() for one in service.get("environment") or {}}

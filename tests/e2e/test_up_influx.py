@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -23,6 +24,18 @@ def _waiting(hub: Running) -> float:
     return float(found[1]) if found else -1.0
 
 
+def environments_of(folder: Path) -> list[str]:
+    """What every process was given that works in this folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            told = (process / "environ").read_text("utf-8", "replace")
+            if f"WAYSTATION_VAR_DIR={folder}" in told and b"\0up" not in (process / "cmdline").read_bytes():
+                found.append(told)
+    assert len(found) >= 4
+    return found
+
+
 def test_readings_can_be_seen_wait_while_influxdb_is_away_and_are_seen_again(tmp_path: Path) -> None:
     program = influx_server.program()
     if program is None:
@@ -40,10 +53,9 @@ def test_readings_can_be_seen_wait_while_influxdb_is_away_and_are_seen_again(tmp
             "WAYSTATION_INFLUX_TOKEN": at.token,
             "WAYSTATION_SIM_MESSAGES_PER_S": "20",
         }
-        made = command(settings, "db", "init")
-        assert made.returncode == 0, made.stderr
-        assert made.stdout.splitlines()[-1] == "InfluxDB is ready."
         with running(settings, tmp_path) as hub:
+            assert "InfluxDB ready" in hub.said, "a start prepares it"
+            assert not [line for line in environments_of(tmp_path) if at.token in line]
             token = command(
                 hub.settings, "token", "create", "--name", "test", "--area", "33", "--days", "1",
                 "--scope", "history:read",
@@ -74,3 +86,17 @@ def test_readings_can_be_seen_wait_while_influxdb_is_away_and_are_seen_again(tmp
             assert at.token not in file.read_text("utf-8", "replace"), file.name
     finally:
         server.remove()
+
+
+def test_a_hub_whose_influxdb_is_away_starts_all_the_same_and_says_so(tmp_path: Path) -> None:
+    settings = {
+        **new_settings(tmp_path / "var", stations=2),
+        "WAYSTATION_SERIES": "influx",
+        "WAYSTATION_INFLUX_URL": "http://127.0.0.1:9",
+        "WAYSTATION_INFLUX_ORG": "waystation",
+        "WAYSTATION_INFLUX_TOKEN": "word",
+    }
+    with running(settings, tmp_path) as hub:
+        assert hub.ask("GET", "/readyz").status == 200
+        assert "Readings wait in the database. InfluxDB does not answer at http://127.0.0.1:9" in hub.said
+        assert "If it is new, run `./waystation db init` once it does." in hub.said

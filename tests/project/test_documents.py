@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from runtime.secret_files import SECRETS, SUFFIX
+
 TREE = Path(__file__).resolve().parents[2]
+FILES = {name + SUFFIX for name in SECRETS}
 
 
 def documents() -> list[str]:
@@ -39,4 +42,10 @@ def test_every_make_target_and_setting_that_is_named_exists(name: str) -> None:
     named = {word for word in re.findall(r"WAYSTATION_[A-Z0-9_]*[A-Z0-9]", text) if "_TEST" not in word}
 
     assert set(re.findall(r"`make ([a-z]+)", text)) - made == set()
-    assert named - settings - {"WAYSTATION_PROT"} == set()
+    assert named - settings - FILES - {"WAYSTATION_PROT"} == set()
+
+
+def test_every_secret_that_may_come_as_a_file_is_in_the_list_of_settings() -> None:
+    listed = set(re.findall(r"`(WAYSTATION_\w+_FILE)`", (TREE / "docs/settings.md").read_text("utf-8")))
+
+    assert listed == FILES

@@ -23,6 +23,7 @@ for name in [name for name in os.environ if name.upper().startswith("WAYSTATION_
     if not name.upper().startswith("WAYSTATION_TEST_"):
         del os.environ[name]
 
+hypothesis.settings.register_profile("quick", max_examples=20, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("dev", max_examples=50, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("ci", max_examples=300, deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("WAYSTATION_TEST_HYPOTHESIS", "dev"))

@@ -13,8 +13,8 @@ from device_sim.plan import plan_stations, smart_stations
 from device_sim.turnstile import Turnstile
 from device_sim.weather import Weather
 from device_sim.world import HOUR_MS, World
+from tests.device_sim.province import ROWS, province
 from tests.device_sim.stand_in import START_MS, plan
-from tests.device_sim.test_plan import ROWS
 
 CHINA_15_MS = START_MS - START_MS % HOUR_MS + 20 * HOUR_MS
 
@@ -25,7 +25,7 @@ def test_a_small_town_reports_as_often_as_it_likes() -> None:
 
 
 def test_twelve_thousand_stations_share_twelve_hundred_messages_a_second() -> None:
-    plans = plan_stations(ROWS, 12_000)
+    plans = province()
     devices = sum(len(one.devices) for one in plans)
     assert 55_000 <= devices <= 65_000
     pace = shared_pace(plans, 1_200)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -13,12 +11,8 @@ from device_sim.behaviour import behaviours
 from device_sim.plan import FARTHEST_KM, KM_PER_DEGREE, NEAREST_KM, plan_stations
 from device_sim.room import OpenSpan, open_span
 from domain.ids import is_station_id
+from tests.device_sim.province import ROWS, province
 
-ROWS = list(
-    csv.DictReader(
-        (Path(__file__).parents[2] / "data" / "zj_divisions.csv").read_text(encoding="utf-8").splitlines()
-    )
-)
 SEATS = {row["code"]: (float(row["lat_wgs84"]), float(row["lon_wgs84"])) for row in ROWS}
 
 
@@ -62,14 +56,14 @@ def test_the_same_seed_plans_the_same_and_another_one_other_places() -> None:
 
 
 def test_a_province_of_12_000_has_the_visits_of_the_real_one() -> None:
-    plans = plan_stations(ROWS, 12_000)
+    plans = province()
     assert 12.4 <= sum(plan.visits_per_day for plan in plans) / len(plans) <= 17.8
     shares = Counter(plan.grade for plan in plans)
     assert 0.13 <= shares["smart24h"] / 12_000 <= 0.17
 
 
 def test_a_province_of_12_000_has_each_county_and_each_class_exactly() -> None:
-    plans = plan_stations(ROWS, 12_000)
+    plans = province()
     counties = Counter(plan.adcode for plan in plans)
     assert counties == {row["code"]: int(row["stations_of_12000"]) for row in ROWS}
     assert len(counties) == 90
@@ -87,7 +81,7 @@ def test_basic_stations_may_have_opening_hours_only() -> None:
 
 
 def test_few_stations_are_crowded_and_most_are_quiet() -> None:
-    smart = sorted(plan.visits_per_day for plan in plan_stations(ROWS, 12_000) if plan.grade == "smart24h")
+    smart = sorted(plan.visits_per_day for plan in province() if plan.grade == "smart24h")
     assert smart[0] >= 1
     assert smart[len(smart) // 2] < 16
     assert 200 <= smart[-1] <= 500

@@ -63,10 +63,10 @@ class Town:
         self.lines[device.station].events.down(topics.command("331002", device), payload)
         self.carry()
 
-    def carry(self) -> None:
-        """Move messages until nothing is under way."""
+    def carry(self) -> float:
+        """Move messages until nothing is under way; returns for how many seconds nothing more will be due."""
         for _ in range(1_000):
-            self.fleet.step()
+            quiet_s = self.fleet.step()
             moved = False
             for name, line in self.lines.items():
                 under_way, line.under_way = line.under_way, []
@@ -82,14 +82,16 @@ class Town:
                     ack = topics.ack(station.plan.adcode, edge_box(name))
                     line.events.down(ack, self.hub.ack(station.box.boot))
             if not moved:
-                return
+                return quiet_s
         raise AssertionError("the stations never stop talking")
 
     def run(self, seconds: float, step_s: float = 0.1) -> None:
         """Let time pass."""
+        due_s = 0.0
         for _ in range(round(seconds / step_s)):
             self.clock.move(step_s)
-            self.carry()
+            if self.clock.monotonic >= due_s:
+                due_s = self.clock.monotonic + self.carry() - 1e-6
 
     def _open_line(self, plan: StationPlan, events: LineEvents) -> HandLine:
         self.lines[plan.id] = line = HandLine(events)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,16 +17,15 @@ from gateway.fleet import Fleet, Member, Speaker, StationRecord
 from gateway.overlay import Overlay
 from gateway.station_view import refresh, station_rules
 from gateway.wishes import Wishes
-from rules.rulebook import load_rulebook
 from rules.station_view import StationInfo
 from rules.watch import Watcher
+from tests.rules.hub import shipped
 
 STATION, ADCODE = "331002-0001", "331002"
 KINDS = ("door_lock", "occupancy_sensor", "climate_sensor", "power_switch")
 SWITCH = DeviceId(STATION, "power_switch", 1)
 MINUTE = 60_000
 CLOSED = int(datetime(2026, 11, 23, 23, 0, tzinfo=ZoneInfo("Asia/Shanghai")).timestamp() * 1000)
-RULEBOOK = Path(__file__).resolve().parents[2] / "rules" / "rulebook.yaml"
 
 
 class Town:
@@ -42,7 +40,7 @@ class Town:
             member = Member(DeviceId(STATION, kind, 1), kind_of(kind), box, ADCODE)
             self.fleet.members[member.device] = member
             record.members.append(member)
-        self.watcher = Watcher(load_rulebook(RULEBOOK.read_text(encoding="utf-8"), version=1))
+        self.watcher = Watcher(shipped())
         self.wishes = Wishes()
         self.seq = 0
 

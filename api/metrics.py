@@ -152,18 +152,19 @@ class _Hub(Collector):
         )
         yield _by("waystation_notices", "Notices to people.", "state", told)
         if readings is not None:
-            yield from _sending(readings, now_ms)
+            yield from _sending(readings, now_ms, self._state.options.outbox_max_bytes)
         yield _by("waystation_unlocks", "Unlock commands.", "state", {row[0]: row[1] for row in unlocks})
         yield _by("waystation_door_requests", "Asked to open.", "reason", {row[0]: row[1] for row in asked})
 
 
-def _sending(found: sending.Sending, now_ms: int) -> Iterable[GaugeMetricFamily]:
+def _sending(found: sending.Sending, now_ms: int, bound: int) -> Iterable[GaugeMetricFamily]:
     """How readings get to InfluxDB; without it there is nothing to say."""
     states = {word: int(word == found.state) for word in get_args(sending.State)}
     oldest_s = 0.0 if found.oldest_ms is None else max(0, now_ms - found.oldest_ms) / 1000
     yield _by("waystation_series_sender", "1 for what the sender does.", "state", states)
     yield _gauge("waystation_series_waiting", "Readings that wait for InfluxDB.", found.waiting)
     yield _gauge("waystation_series_waiting_bytes", "About what they take.", found.waiting_bytes)
+    yield _gauge("waystation_series_bound_bytes", "What they may take; beyond it: hours only.", bound)
     yield _gauge("waystation_series_oldest_seconds", "Since the oldest of them came.", oldest_s)
     yield _gauge("waystation_series_sent", "Readings sent since the beginning.", found.messages)
     yield _gauge("waystation_series_points", "Points sent since the beginning.", found.points)

@@ -25,6 +25,7 @@ class ApiOptions:
     sign_ins_per_minute: int = 10
     unlocks_per_minute: int = 20
     shard: int = 0
+    outbox_max_bytes: int = 20_000_000_000
 
     @property
     def secure(self) -> bool:

@@ -60,7 +60,11 @@ def make_state(here: Installation, database: Database) -> tuple[HubBus, ApiState
         db=database,
         hints=bus,
         clock=clock,
-        options=ApiOptions(base_url=settings.base_url, live_clients=settings.live_clients_max),
+        options=ApiOptions(
+            base_url=settings.base_url,
+            live_clients=settings.live_clients_max,
+            outbox_max_bytes=settings.outbox_max_mb * 1_000_000,
+        ),
         sessions=SessionKeys(secrets.sessions),
         series=here.series(),
         influx_at=here.influx_at() if here.settings.series == "influx" else None,

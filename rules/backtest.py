@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from devices.kind import Kind
 from devices.state import SELF, DeviceState
@@ -12,17 +13,31 @@ from domain.ids import DeviceId, edge_box
 from rules.away import HubAway
 from rules.boot_clocks import BootClocks
 from rules.box_maker import BoxMaker
+from rules.calendar import Calendar
 from rules.effects import Effect
 from rules.judges import Judge
+from rules.premises import told_for
 from rules.quiet_look import QuietLook
 from rules.replayed import NEVER, ReplayedDevice, replayed_device, views_of
-from rules.rule import CLOCK_FAULT, STATION
+from rules.rule import STATION
 from rules.side_by_side import Side
-from rules.station_facts import by_role, differ, facts_of, half_life_ms, newest_ms
+from rules.station_facts import differ, facts_of, half_life_ms, newest_ms
+from rules.station_view import Timetables
 from rules.stored import Episode, StoredMessage, StoredStation
+from rules.told_station import ToldStation
+from rules.track import Hours
 
 SOONEST_MS: Final = 200
 """A deadline that has come but cannot be met yet is looked at again after this."""
+
+
+class Reset(NamedTuple):
+    """A person ended an alert."""
+
+    at_ms: int
+    device: DeviceId
+    part: int
+    code: str
 
 
 class StationReplay:
@@ -37,64 +52,117 @@ class StationReplay:
         begin_ms: int,
         count_from_ms: int,
         note: Callable[[Side, Episode], None],
+        resets: Iterable[Reset] = (),
+        timetables: Timetables | None = None,
     ) -> None:
-        self._station = station
         self._judges = list(judges)
         self._away = away
         self._begin_ms = begin_ms
         self._count_from_ms = count_from_ms
         self._note = note
+        self._resets = deque(resets)
         self._clocks = BootClocks(station.boots)
-        self.put_off = 0
-        """How many reports were within safe bounds."""
         self._heard: dict[DeviceId, int] = {}
+        self._now_ms = begin_ms
         self._alerts_moved = False
         self.station = edge_box(station.id)
         rules = [rule for judge in self._judges for rule in judge.watcher.rulebook.station_rules]
-        roles = {name.partition(".")[0] for rule in rules for name in rule.reads}
+        told = told_for(name for rule in rules for name in rule.reads)
+        roles = {name.partition(".")[0] for name in told}
         makers: dict[str, BoxMaker] = {}
         self._devices = {
             one.device: replayed_device(one, self._judges, roles, makers) for one in station.devices
         }
         box = self.station
         self._box = ReplayedDevice(box, None, box, DeviceState(), views_of(self._judges, STATION, None))
-        self._facts: dict[str, Value] = {}
-        self._facts_until_ms = 0
+        self._told = ToldStation(station, self._devices.values(), timetables or Timetables(Calendar()))
         self._judged_facts: list[dict[str, Value]] = [{} for _ in self._box.views]
         silences = [rule.silent_ms for rule in rules if rule.silent_ms is not None]
         self._shortest_silence_ms = min(silences, default=NEVER)
-        self._telling = [one for one in self._devices.values() if one.exports]
-        self._all = [*self._devices.values(), self._box]
+        self._members = list(self._devices.values())
+        self._all = [*self._members, self._box]
         self._next_ms = NEVER
+
+    @property
+    def put_off(self) -> int:
+        """How many reports were within safe bounds."""
+        return sum(one.count_put_off for one in self._members)
+
+    def take_all(self, hours: Hours) -> None:
+        """Take in what came in some hours."""
+        for track in hours.tracks:
+            self._devices[track.device].begin(track)
+        last_ms = max((track.received_ms[-1] for track in hours.tracks), default=0)
+        singles = deque(hours.singles)
+        while True:
+            now_ms = singles[0].received_ms if singles else NEVER
+            next_one: ReplayedDevice | None = None
+            for one in self._members:
+                if one.next_ms < now_ms:
+                    now_ms, next_one = one.next_ms, one
+            if self._let_time_pass(last_ms if now_ms == NEVER else now_ms):
+                continue
+            if next_one is not None:
+                self._take(next_one.take_next())
+            elif singles:
+                self._take(singles.popleft())
+            else:
+                break
+        for one in self._members:
+            one.finish()
 
     def take(self, message: StoredMessage) -> None:
         """Let the time until this message pass, and take it in."""
+        while self._let_time_pass(message.received_ms):
+            pass
+        self._take(message)
+
+    def _let_time_pass(self, until_ms: int) -> bool:
+        """Do what comes first up to this moment, before what is heard then; False when nothing does."""
+        due_ms = self._away.awake_ms(self._next_ms)
+        reset_ms = self._resets[0].at_ms if self._resets else NEVER
+        look_ms = NEVER
+        if any(state.watch for _, state in self._box.views):
+            # Whatever is heard next makes it worth looking at what has expired.
+            after_ms = max(self._told.until_ms, self._now_ms + 1)
+            look_ms = min((one.heard_after(after_ms) for one in self._members), default=NEVER)
+        if due_ms <= min(until_ms, reset_ms, look_ms):
+            self._now_ms = due_ms
+            self._pass_moment(due_ms)
+        elif reset_ms < min(until_ms, look_ms + 1):
+            self._now_ms = max(self._now_ms, reset_ms)
+            self._reset(self._resets.popleft())
+        elif look_ms < until_ms:
+            self._now_ms = look_ms
+            self._judge_station(look_ms, everyone=False, heard=True)
+        else:
+            return False
+        return True
+
+    def _take(self, message: StoredMessage) -> None:
         now_ms, event = message.received_ms, message.event
-        if now_ms >= self._next_ms:
-            self.pass_time(now_ms)
+        self._now_ms = now_ms
         one = self._devices.get(message.device)
         if one is None or one.kind is None:
             return
+        one.pass_to(now_ms)
+        one.leave_box()
         self._heard[message.speaker] = now_ms
         mark, fault = self._clocks.place(message)
+        one.since_ms = mark.boot_since_ms
         clock_moved = fault is not None and self._note_clock(message.speaker, fault)
         for _, state in one.views:
             state.seen_ms = now_ms
         moved = False
-        if one.stays_within(message, mark):
-            self.put_off += 1
-        elif event is None and one.says_again(message, mark):
-            if one.exports and one.refresh_ms <= mark.at_ms:
-                one.move_ages()
-                moved = self._refresh(one, one.kind, now_ms)
-            one.look_for_box(message, mark)
-        elif event is None or not event.startswith("reply."):
+        if event is None or not event.startswith("reply."):
             one.catch_up()
             moved = self._take_in(one, one.kind, message, mark)
             self._plan(one, now_ms)
             one.look_for_box(message, mark)
         if one.due_ms == NEVER:
             self._plan(one, now_ms)
+        if one.exports:
+            self._told.until_ms = 0
         self._judge_station(now_ms, everyone=moved or clock_moved, heard=True)
 
     def _take_in(self, one: ReplayedDevice, kind: Kind, message: StoredMessage, mark: Mark) -> bool:
@@ -147,8 +215,8 @@ class StationReplay:
         if one is None or one.facts.clock_fault == fault:
             return False
         one.facts.clock_fault = fault
-        one.box = None
-        self._facts_until_ms = 0
+        one.leave_box()
+        self._told.until_ms = 0
         for _, state in one.views:
             state.clock_fault = fault
         return True
@@ -161,20 +229,20 @@ class StationReplay:
             return False
         one.told = facts
         one.refresh_ms = half_life_ms(facts)
-        self._facts_until_ms = 0
+        self._told.until_ms = 0
         return moved
 
     def _judge_station(self, now_ms: int, *, everyone: bool, heard: bool) -> None:
         """Let the rules over the whole station look, if anything that they see may have changed."""
         everyone, self._alerts_moved = everyone or self._alerts_moved, False
-        box_ms = self._heard.get(self.station)
+        box_ms = self._box_heard_ms(now_ms + 1)
         for at, (judge, state) in enumerate(self._box.views):
-            if everyone or (heard and state.watch and self._may_move(at, state, box_ms, now_ms)):
-                facts = self._facts_now(now_ms)
+            if everyone or (heard and state.watch and self._may_move(at, judge, state, box_ms, now_ms)):
+                facts = self._told.facts(now_ms, self._box.facts.clock_fault, judge.alarm)
                 state.seen_ms = box_ms
                 self._judged_facts[at] = facts
                 codes = judge.open_codes()
-                effects = judge.watcher.station(self.station, state, dict(facts), now_ms, codes)
+                effects = judge.watcher.station(self.station, state, facts, now_ms, codes)
                 self._take_effects(judge, effects)
                 self._plan(self._box, now_ms)
             elif state.seen_ms is None and box_ms is not None:
@@ -182,95 +250,105 @@ class StationReplay:
                 self._plan(self._box, now_ms)
         self._alerts_moved = False
 
-    def _may_move(self, at: int, state: DeviceState, box_ms: int | None, now_ms: int) -> bool:
+    def _may_move(self, at: int, judge: Judge, state: DeviceState, box_ms: int | None, now_ms: int) -> bool:
         """True when what is under way may go on: other facts than at the last look, or an end of silence."""
-        if self._judged_facts[at] != self._facts_now(now_ms):
+        facts = self._told.facts(now_ms, self._box.facts.clock_fault, judge.alarm)
+        if self._judged_facts[at] != facts:
             return True
         seen_ms = state.seen_ms
         return seen_ms is None or (box_ms is not None and box_ms - seen_ms >= self._shortest_silence_ms)
 
-    def _facts_now(self, now_ms: int) -> dict[str, Value]:
-        if now_ms >= self._facts_until_ms:
-            for one in self._telling:
-                if one.put_off:
-                    one.tell_again()
-            self._facts, self._facts_until_ms = self._read_facts(now_ms)
-        return self._facts
-
-    def _read_facts(self, now_ms: int) -> tuple[dict[str, Value], int]:
-        """What the devices tell of their station now, and until when nothing of it expires."""
-        told = {one.device.short: one.told for one in self._devices.values() if one.told}
-        facts = by_role(self._station.devices, told, now_ms)
-        facts[CLOCK_FAULT] = self._box.facts.clock_fault
-        ends = [f.valid_until_ms for own in told.values() for f in own.values() if f.valid_until_ms > now_ms]
-        return facts, min(ends, default=NEVER)
-
     def pass_time(self, until_ms: int) -> None:
         """Everything that falls due up to this moment. While the hub was away, nobody looked."""
-        while self._next_ms <= until_ms:
-            now_ms = self._away.awake_ms(self._next_ms)
-            if now_ms > until_ms:
-                break
-            boxed = False
-            for one in self._all:
-                if one.due_ms <= now_ms:
-                    boxed = self._look(one, now_ms) or boxed
-            if self._alerts_moved or boxed:
-                self._judge_station(now_ms, everyone=False, heard=boxed)
-            self._next_ms = min((one.due_ms for one in self._all), default=NEVER)
+        while self._let_time_pass(until_ms):
+            pass
 
-    def _look(self, one: ReplayedDevice, now_ms: int) -> bool:
-        device, heard_ms, floor_ms = one.device, self._heard_ms(one), self._floor_ms(now_ms)
-        looked = False
+    def _pass_moment(self, now_ms: int) -> None:
+        for one in self._all:
+            if one.due_ms <= now_ms:
+                self._look(one, now_ms)
+        if self._alerts_moved:
+            self._judge_station(now_ms, everyone=False, heard=False)
+        self._next_ms = min((one.due_ms for one in self._all), default=NEVER)
+
+    def _look(self, one: ReplayedDevice, now_ms: int) -> None:
+        one.pass_to(now_ms)
         one.due_ms = NEVER
+        if one is self._box:
+            # A deadline is met with what is true now, not with what was last told.
+            self._judge_station(now_ms, everyone=True, heard=False)
+        heard_ms, floor_ms = self._heard_ms(one, now_ms), self._floor_ms(now_ms)
         for judge, state in one.views:
             if one is self._box:
-                state.seen_ms = self._heard.get(self.station)
-            due_ms = judge.watcher.due_at(device, state, heard_ms=heard_ms, floor_ms=floor_ms)
+                state.seen_ms = self._box_heard_ms(now_ms)
+            due_ms = judge.watcher.due_at(one.device, state, heard_ms=heard_ms, floor_ms=floor_ms)
             if due_ms is not None and due_ms <= now_ms:
-                looked = True
+                one.leave_box()
                 one.catch_up()
-                one.box = None
                 effects = judge.watcher.due(
-                    device, state, now_ms,
+                    one.device, state, now_ms,
                     heard_ms=heard_ms, floor_ms=floor_ms, open_codes=judge.open_codes(),
                 )  # fmt: skip
                 self._take_effects(judge, effects)
-                due_ms = judge.watcher.due_at(device, state, heard_ms=heard_ms, floor_ms=floor_ms)
-            if due_ms is not None:
-                one.due_ms = min(one.due_ms, max(due_ms, now_ms + SOONEST_MS))
-        return looked and one is self._box
+        self._plan(one, now_ms, anew=True)
 
-    def _plan(self, one: ReplayedDevice, now_ms: int) -> None:
+    def _plan(self, one: ReplayedDevice, now_ms: int, *, anew: bool = False) -> None:
         """Set when to look again. A look that is planned may turn out to be too early, never too late."""
-        due_ms = one.due_ms
+        due_ms = NEVER if anew else one.due_ms
+        sure_ms = self._sure_ms(one)
+        heard_ms, floor_ms = self._heard_ms(one, now_ms), self._floor_ms(now_ms)
         for judge, state in one.views:
-            if due_ms == NEVER or state.watch:
-                at_ms = judge.watcher.due_at(
-                    one.device, state, heard_ms=self._heard_ms(one), floor_ms=self._floor_ms(now_ms)
-                )
+            if anew or due_ms == NEVER or state.watch:
+                seen_ms = state.seen_ms
+                if seen_ms is not None and sure_ms > seen_ms:
+                    state.seen_ms = sure_ms
+                at_ms = judge.watcher.due_at(one.device, state, heard_ms=heard_ms, floor_ms=floor_ms)
+                state.seen_ms = seen_ms
                 if at_ms is not None:
                     due_ms = min(due_ms, max(at_ms, now_ms + SOONEST_MS))
+        if one is self._box:
+            waits = any(state.watch for _, state in one.views)
+            due_ms = min(due_ms, max(self._told.wake_ms(waits=waits), now_ms + SOONEST_MS))
         one.due_ms = due_ms
         self._next_ms = min(self._next_ms, due_ms)
 
-    def _heard_ms(self, one: ReplayedDevice) -> int | None:
-        return None if one.speaker == one.device else self._heard.get(one.speaker, 0)
+    def _sure_ms(self, one: ReplayedDevice) -> int:
+        """Until when it is sure that reports come in; -1 when nobody knows."""
+        if one is not self._box:
+            return one.heard_until()
+        mine = (
+            m.heard_until() for m in self._members if m.track is not None and m.track.speaker == one.device
+        )
+        return max(mine, default=-1)
+
+    def _heard_ms(self, one: ReplayedDevice, now_ms: int) -> int | None:
+        return None if one.speaker == one.device else self._speaker_heard_ms(one.speaker, now_ms) or 0
+
+    def _box_heard_ms(self, before_ms: int) -> int | None:
+        return self._speaker_heard_ms(self.station, before_ms)
+
+    def _speaker_heard_ms(self, speaker: DeviceId, before_ms: int) -> int | None:
+        heard_ms = self._heard.get(speaker, -1)
+        for one in self._members:
+            if one.spoken_for_by(speaker):
+                heard_ms = max(heard_ms, one.heard_before(before_ms))
+        return heard_ms if heard_ms >= 0 else None
 
     def _floor_ms(self, now_ms: int) -> int:
         return max(self._begin_ms, self._away.floor_ms(now_ms))
 
-    def reset(self, device: DeviceId, part: int, code: str, at_ms: int) -> None:
+    def _reset(self, reset: Reset) -> None:
         """A person ended this alert then: whoever has it open ends it, too."""
-        self.pass_time(at_ms)
+        at_ms, device, part, code = reset
         one = self._box if device == self.station else self._devices.get(device)
-        if one is not None:
-            one.catch_up()
-            one.box = None
-        for judge, state in one.views if one is not None else ():
+        if one is None:
+            return
+        one.pass_to(at_ms)
+        one.leave_box()
+        one.catch_up()
+        for judge, state in one.views:
             self._take_effects(judge, judge.watcher.reset(device, state, part, code, at_ms))
-        if one is not None:
-            self._plan(one, at_ms)
+        self._plan(one, at_ms)
 
     def end(self, end_ms: int) -> None:
         """Let the rest of the period pass, and tell of what is still open then."""

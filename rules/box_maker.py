@@ -113,11 +113,8 @@ class BoxMaker:
         for export in self._kind.exports:
             if not _steady(export, places, box):
                 return None
-        # What does not hold even now (a window that still remembers more) is no box.
-        for place in places.values():
-            limits = place.limits
-            if not Limits(limits.spans, limits.fixed, dict(limits.known)).hold(limits.known):
-                return None
+        if not all(place.limits.hold() for place in places.values()):
+            return None
         return box if box.until_ms > at_ms else None
 
 

@@ -27,10 +27,16 @@ class Judge:
     above: Judge | None = None
     open: dict[tuple[DeviceId, int, str], _Open] = field(default_factory=dict)
     codes: frozenset[str] = frozenset()
+    in_danger: bool = False
 
     def open_codes(self) -> frozenset[str]:
         """Codes of the station's own alerts that are open."""
         return self.codes if self.above is None else self.codes | self.above.codes
+
+    @property
+    def alarm(self) -> bool:
+        """A safety alert of the station is open."""
+        return self.in_danger or (self.above is not None and self.above.in_danger)
 
     def take(self, effect: Effect, station: DeviceId, tell: Callable[[Judge, Episode], None]) -> bool:
         """Note that an alert began or ended; `tell` hears of one that is over. False for anything else."""
@@ -48,6 +54,7 @@ class Judge:
             tell(self, Episode(known.alert, effect.at_ms, effect.reason, known.flaps))
         else:
             return False
+        self.in_danger = any(one.alert.safety for one in self.open.values())
         if effect.device == station:
             self.codes = frozenset(code for device, _, code in self.open if device == station)
         return True

@@ -25,6 +25,12 @@ PREMISES: Final[Mapping[str, ColumnType]] = {
 }
 """Names and types that rules over a station may use."""
 
+RESTS_ON: Final[Mapping[str, tuple[str, ...]]] = {
+    "station.surely_empty": ("occupancy.presence", "occupancy.count_raw", "door.leaf"),
+    "station.mains_ok": ("power.mains_ok", "climate.mains_ok"),
+}
+"""What devices tell that makes up what the hub knows."""
+
 _MIN_MS = 60_000
 
 
@@ -75,6 +81,14 @@ def premises(
     if mains_ok is not None:
         values["station.mains_ok"] = mains_ok
     return Premises(values, next_ms, emptiness.until_ms if emptiness.sure else None)
+
+
+def told_for(names: Iterable[str]) -> set[str]:
+    """The names among these that devices tell, and those that the rest of them rest on."""
+    found: set[str] = set()
+    for name in names:
+        found.update(RESTS_ON.get(name, ()) if name in PREMISES else (name,))
+    return found
 
 
 def surely_empty(members: Iterable[Member], facts: Mapping[str, DeviceFacts], now_ms: int) -> Emptiness:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,7 +11,7 @@ from devices.derived import Derived
 from devices.fold import Changes, apply, say_again
 from devices.kind import Kind
 from devices.state import SELF, DeviceState
-from domain.facts import STEP_MS, Facts, Mark, StationFact, Value
+from domain.facts import Facts, Mark, StationFact, Value
 from domain.ids import DeviceId
 from rules.box_maker import BoxMaker
 from rules.judges import Judge
@@ -19,16 +20,12 @@ from rules.safe_box import SafeBox
 from rules.standing import standing_of
 from rules.station_facts import DeviceFacts, half_life_ms
 from rules.stored import StoredDevice, StoredMessage
+from rules.track import GAP_MS, Track
 
 NEVER: Final = 2**62
-FOLD_EVERY_MS: Final = 120_000
-"""A report that says the same again is folded in at least this often where facts look back."""
-PROMPT_MS: Final = 60_000
-"""What is older than this on its arrival takes the long way."""
-MOST_PUT_OFF: Final = 240
 MOST_PATIENCE: Final = 16
 _NOWHERE: Final = Mark(-1, -1, -1)
-_SHORT_S: Final = 600
+_SHORT_S: Final = 3_600
 
 
 @dataclass(slots=True)
@@ -45,8 +42,6 @@ class ReplayedDevice:
     """For each view, the quick way to see that nothing is wrong."""
     maker: BoxMaker | None = None
     exports: bool = False
-    counts_time: bool = False
-    """Some of its facts look back, and change while nothing else does."""
     told: DeviceFacts = field(default_factory=dict)
     refresh_ms: int = 0
     due_ms: int = NEVER
@@ -54,38 +49,111 @@ class ReplayedDevice:
     """The last report that was folded in."""
     mark: Mark = _NOWHERE
     """The highest place in the order of facts so far."""
-    again: Mark | None = None
-    """Where the last report stands that said the same again and was not folded in."""
     box: SafeBox | None = None
-    put_off: list[StoredMessage] = field(default_factory=list)
-    """Reports within the box: they are folded in when somebody asks for the facts."""
+    track: Track | None = None
+    at: int = 0
+    """The first report of the track that was not passed yet."""
+    end: int = 0
+    """The first report that must be looked at: those before it are within the box."""
+    next_ms: int = NEVER
+    """When that one was received."""
+    since_ms: int = -1
+    """When the run of the track's speaker began."""
+    put_off: list[tuple[Track, int, int]] = field(default_factory=list)
+    """Reports within the box, from one to before another: they are folded in when somebody asks."""
+    count_put_off: int = 0
     patience: int = 0
     tries: int = 0
 
-    def stays_within(self, message: StoredMessage, mark: Mark) -> bool:
-        """True when a report lies within the safe box. Then it is put off, and nothing is left to do."""
-        box = self.box
-        if box is None:
-            return False
-        since_ms, seq, _ = self.mark
-        if (
-            message.event is None
-            and mark[0] == since_ms
-            and mark[1] > seq
-            and message.received_ms - message.at_ms < PROMPT_MS
-            and box.holds(message.at_ms, message.fields, message.parts)
-        ):
-            self.mark = mark
-            self.put_off.append(message)
-            if len(self.put_off) >= MOST_PUT_OFF:
+    def begin(self, track: Track) -> None:
+        """More reports. What is known of those before is brought up to date."""
+        self.finish()
+        before = self.track
+        self.track, self.at = track, 0
+        goes_on = before is not None and (before.speaker, before.boot) == (track.speaker, track.boot)
+        after_ms, next_ms = self.mark.at_ms, track.at_ms[0]
+        if not goes_on or track.heads.seq[0] <= self.mark.seq or not 0 < next_ms - after_ms <= GAP_MS:
+            self.leave_box()
+        self._look_ahead()
+
+    def finish(self) -> None:
+        """All reports of the track have come."""
+        if self.track is not None:
+            self.pass_to(NEVER)
+            if self.put_off:
                 self.catch_up()
-            return True
+            self.at = self.end = len(self.track)
+            self.next_ms = NEVER
+
+    def pass_to(self, now_ms: int) -> None:
+        """Put off what was received before this moment, as far as it is within the box."""
+        track, at = self.track, self.at
+        if track is None or at >= self.end:
+            return
+        upto = bisect_left(track.received_ms, now_ms, at, self.end)
+        if upto > at:
+            self.put_off.append((track, at, upto))
+            self.count_put_off += upto - at
+            self.at = upto
+            self.mark = Mark(self.since_ms, track.heads.seq[upto - 1], track.at_ms[upto - 1])
+            for _, state in self.views:
+                state.seen_ms = track.received_ms[upto - 1]
+
+    def take_next(self) -> StoredMessage:
+        """The report that must be looked at now."""
+        assert self.track is not None
+        self.pass_to(self.next_ms)
+        message = self.track.message(self.end)
+        self.at = self.end + 1
+        self.leave_box()
+        return message
+
+    def leave_box(self) -> None:
+        """From here on every report is looked at, until another box is found."""
+        if self.box is not None and self.told:
+            self.tell_again(self.mark.at_ms)
         self.box = None
-        return False
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        track = self.track
+        if track is None:
+            return
+        self.end = self.at if self.box is None else self.box.end_of(track, self.at)
+        self.next_ms = track.received_ms[self.end] if self.end < len(track) else NEVER
+        if self.told and self.end > self.at:
+            # What is told stays as it is within the box, and as young as the last report there.
+            self.tell_again(track.at_ms[self.end - 1])
+
+    def spoken_for_by(self, speaker: DeviceId) -> bool:
+        """True when its reports come from this speaker now."""
+        return self.track is not None and self.track.speaker == speaker
+
+    def heard_before(self, now_ms: int) -> int:
+        """When the last report of the track before this moment was received; -1 for none."""
+        if self.track is None:
+            return -1
+        at = bisect_left(self.track.received_ms, now_ms)
+        return self.track.received_ms[at - 1] if at else -1
+
+    def heard_after(self, now_ms: int) -> int:
+        """When the first report at this moment or later was received."""
+        if self.track is None:
+            return NEVER
+        at = bisect_left(self.track.received_ms, now_ms)
+        return self.track.received_ms[at] if at < len(self.track) else NEVER
+
+    def heard_until(self) -> int:
+        """Until when reports are sure to come in one after the other; -1 when nobody knows."""
+        track = self.track
+        if track is None or self.at >= len(track):
+            return -1
+        gap = bisect_left(track.gaps, self.at + 1)
+        return track.received_ms[(track.gaps[gap] if gap < len(track.gaps) else len(track)) - 1]
 
     def look_for_box(self, message: StoredMessage, mark: Mark) -> None:
         """Find a box round a report that was folded in, unless that was in vain lately."""
-        if self.maker is None or self.last is not message or mark != self.mark:
+        if self.maker is None or self.last is not message or mark != self.mark or self.track is None:
             return
         if self.tries > 0:
             self.tries -= 1
@@ -96,60 +164,37 @@ class ReplayedDevice:
             self.box = self.maker.box(self.facts, message.at_ms, message.fields, message.parts, rests)
         self.patience = 0 if self.box is not None else min(2 * self.patience + 1, MOST_PATIENCE)
         self.tries = self.patience
+        self._look_ahead()
 
     def catch_up(self) -> None:
         """Fold in what was put off: the last report tells what is, all of them what looks back remembers."""
         put_off = self.put_off
         if not put_off or self.kind is None:
-            self.move_ages()
             return
         self.put_off = []
-        last = put_off[-1]
-        self.last, self.again = last, None
-        parts = self.facts.parts
-        times = [message.at_ms for message in put_off]
-        own = _take_last(parts[SELF], last.fields, self.mark, self.kind.derived)
-        for one in own:
-            _look_back(one, parts[SELF], times, [message.fields[one.source] for message in put_off])
+        track, _, end = put_off[-1]
+        last = track.message(end - 1)
+        self.last = last
+        times = [at_ms for track, begin, end in put_off for at_ms in track.at_ms[begin:end]]
         derived = self.kind.parts.derived if self.kind.parts else ()
-        for n, fields in last.parts.items():
-            for one in _take_last(parts[n], fields, self.mark, derived):
-                _look_back(one, parts[n], times, [message.parts[n][one.source] for message in put_off])
+        for n in track.sheets:
+            facts, fields = self.facts.parts[n], last.fields if n == SELF else last.parts[n]
+            facts.values.update(fields)
+            facts.marks.update(dict.fromkeys(fields, self.mark))
+            for one in self.kind.derived if n == SELF else derived:
+                if one.source in fields:
+                    values: list[Value] = []
+                    for track, begin, end in put_off:
+                        values += track.sheets[n].columns[one.source][begin:end]
+                    _look_back(one, facts, times, values)
 
-    def tell_again(self) -> None:
+    def tell_again(self, at_ms: int) -> None:
         """What is told of the station is the same within the box, and as young as the last report."""
-        at_ms = self.mark.at_ms
         self.told = {
             name: StationFact(one.value, at_ms, at_ms + one.valid_until_ms - one.as_of_ms)
             for name, one in self.told.items()
         }
         self.refresh_ms = half_life_ms(self.told)
-
-    def says_again(self, message: StoredMessage, mark: Mark) -> bool:
-        """True when a report says what is known and nothing waits for time to pass: only ages move then.
-
-        Fields that are equal are one object here. Now and then it is folded in all the same, so that facts
-        which count time are brought up to date: as the gateway does it.
-        """
-        last = self.last
-        if last is None or message.fields is not last.fields or mark < self.mark:
-            return False
-        if message.parts is not last.parts:
-            if len(message.parts) != len(last.parts):
-                return False
-            of = last.parts.get
-            for n, fields in message.parts.items():
-                if of(n) is not fields:
-                    return False
-        for _, state in self.views:
-            if state.watch or state.clock_fault:
-                return False
-        if self.counts_time and (
-            mark.at_ms - last.at_ms > FOLD_EVERY_MS or mark.at_ms // STEP_MS != last.at_ms // STEP_MS
-        ):
-            return False
-        self.mark = self.again = mark
-        return True
 
     def fold(self, message: StoredMessage, mark: Mark) -> Changes:
         """Take a message in. Fields that are the same object as last time need no second look at each."""
@@ -176,17 +221,6 @@ class ReplayedDevice:
         changes.changed.extend(again)
         return changes
 
-    def move_ages(self) -> None:
-        """What was said again is as old as its last saying."""
-        mark, last = self.again, self.last
-        if mark is None or last is None:
-            return
-        self.again = None
-        facts = self.facts.parts
-        facts[SELF].marks.update(dict.fromkeys(last.fields, mark))
-        for n, fields in last.parts.items():
-            facts[n].marks.update(dict.fromkeys(fields, mark))
-
 
 def replayed_device(
     member: StoredDevice, judges: Iterable[Judge], roles: set[str], makers: dict[str, BoxMaker]
@@ -207,7 +241,6 @@ def replayed_device(
         [QuietLook(judge.watcher.rulebook, kind) for judge, _ in views],
         makers[kind.name],
         exports=any(export.role in roles for export in kind.exports),
-        counts_time=bool(kind.derived or (kind.parts is not None and kind.parts.derived)),
     )
 
 
@@ -220,14 +253,6 @@ def views_of(
         for judge in judges
         if judge.watcher.rulebook.for_kind(kind)
     ]
-
-
-def _take_last(
-    facts: Facts, fields: Mapping[str, Value], mark: Mark, derived: tuple[Derived, ...]
-) -> list[Derived]:
-    facts.values.update(fields)
-    facts.marks.update(dict.fromkeys(fields, mark))
-    return [one for one in derived if one.source in fields]
 
 
 def _look_back(one: Derived, facts: Facts, times: list[int], values: list[Value]) -> None:

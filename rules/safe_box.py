@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from devices.state import SELF
 from domain.facts import Value
+from rules.track import Column, Sheet, Track
 
 FOREVER_MS: Final = 2**62
+_FIRST_LOOK: Final = 8
+"""How many reports are looked at first; each look goes twice as far as the one before."""
 
 
 @dataclass(slots=True)
@@ -20,28 +23,21 @@ class Limits:
     spans: dict[str, tuple[float, float]] = field(default_factory=dict)
     fixed: dict[str, Value] = field(default_factory=dict)
     known: Mapping[str, Value] = field(default_factory=dict)
-    """Fields that were found within the limits last: equal ones are often one object."""
+    """What was said when the limits were found: what is absent there stays absent."""
 
     def span(self, name: str, low: float, high: float) -> None:
         """Keep a number from `low` to `high`, too."""
         old_low, old_high = self.spans.get(name, (-math.inf, math.inf))
         self.spans[name] = max(old_low, low), min(old_high, high)
 
-    def hold(self, fields: Mapping[str, Value]) -> bool:
-        """True when these fields, the same ones as before, lie within the limits."""
-        if fields is self.known:
-            return True
-        if fields.keys() != self.known.keys():
-            return False
+    def hold(self) -> bool:
+        """True when what is known lies within the limits: a window may still remember more."""
+        fields = self.known
         for name, (low, high) in self.spans.items():
             value = fields[name]
             if value is None or not low <= value <= high:  # type: ignore[operator]
                 return False
-        for name, fixed in self.fixed.items():
-            if fields[name] != fixed:
-                return False
-        self.known = fields
-        return True
+        return all(fields[name] == fixed for name, fixed in self.fixed.items())
 
 
 @dataclass(slots=True)
@@ -52,18 +48,55 @@ class SafeBox:
     at_ms: int
     until_ms: int = FOREVER_MS
 
-    def holds(
-        self, at_ms: int, fields: Mapping[str, Value], parts: Mapping[int, Mapping[str, Value]]
-    ) -> bool:
-        """True when a newer report lies within, so that no rule has anything to do because of it."""
-        if not self.at_ms < at_ms < self.until_ms or len(parts) + 1 != len(self.parts):
-            return False
-        of = self.parts
-        if not of[SELF].hold(fields):
-            return False
-        for n, inner in parts.items():
-            limits = of.get(n)
-            if limits is None or (inner is not limits.known and not limits.hold(inner)):
-                return False
-        self.at_ms = at_ms
-        return True
+    def end_of(self, track: Track, begin: int) -> int:
+        """The first report from `begin` on that leaves the box, or follows a gap; the length of the track
+        when none does."""
+        if track.sheets.keys() != self.parts.keys():
+            return begin
+        gap = bisect_left(track.gaps, begin)
+        end = track.gaps[gap] if gap < len(track.gaps) else len(track)
+        end = bisect_left(track.at_ms, self.until_ms, begin, end)
+        for n, sheet in track.sheets.items():
+            if end <= begin:
+                break
+            end = _end_within(self.parts[n], sheet, begin, end)
+        return end
+
+
+def _end_within(limits: Limits, sheet: Sheet, begin: int, end: int) -> int:
+    known, columns = limits.known, sheet.columns
+    for name, column in columns.items():
+        if name in sheet.mixed:
+            if name in known:
+                end = column.index(None, begin, end) if None in column[begin:end] else end
+            else:
+                end = _end_of_equal(column, None, begin, end)
+        elif (name in known) == (name in sheet.empty):
+            return begin
+    for name, (low, high) in limits.spans.items():
+        end = _end_of_span(columns[name], low, high, begin, end)
+    for name, value in limits.fixed.items():
+        end = _end_of_equal(columns[name], value, begin, end)
+    return end
+
+
+def _end_of_span(column: Column, low: float, high: float, begin: int, end: int) -> int:
+    width = _FIRST_LOOK
+    while begin < end:
+        stop = min(begin + width, end)
+        window = column[begin:stop]
+        if min(window) < low or max(window) > high:
+            return next(begin + at for at, value in enumerate(window) if not low <= value <= high)
+        begin, width = stop, 2 * width
+    return end
+
+
+def _end_of_equal(column: Column, wanted: Value, begin: int, end: int) -> int:
+    width = _FIRST_LOOK
+    while begin < end:
+        stop = min(begin + width, end)
+        window = column[begin:stop]
+        if window.count(wanted) < len(window):
+            return next(begin + at for at, value in enumerate(window) if value != wanted)
+        begin, width = stop, 2 * width
+    return end

@@ -14,6 +14,7 @@ from rules.rulebook import Rulebook
 Side = Literal["before", "after", "both"]
 
 _BESIDE: Final = frozenset({"line", "cases"})
+_ALARM: Final = "station.alarm"
 _MOST_REMEMBERED: Final = 20_000
 _FAILED: Final = object()
 _NEW: Final = object()
@@ -38,11 +39,17 @@ class Sides:
 
 
 def side_by_side(before: Rulebook, after: Rulebook) -> Sides:
-    """Take two rulebooks apart. A rule is alike only when all rules that may inhibit it are, too."""
+    """Take two rulebooks apart. A rule is alike only when all rules that may inhibit it are, too, and, where
+    it asks whether there is danger, all that may say so."""
     old, new = ({rule.code: rule for rule in book.rules} for book in (before, after))
     alike = {code for code, rule in new.items() if code in old and _alike(old[code], rule)}
     while True:
-        wrong = {code for code in alike if not alike.issuperset(new[code].inhibited_by)}
+        danger = all(code in alike for book in (old, new) for code, rule in book.items() if rule.safety)
+        wrong = {
+            code
+            for code in alike
+            if not alike.issuperset(new[code].inhibited_by) or (_ALARM in new[code].reads and not danger)
+        }
         if not wrong:
             break
         alike -= wrong

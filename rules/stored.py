@@ -11,6 +11,7 @@ from devices.state import SELF
 from domain.facts import Value
 from domain.ids import DeviceId
 from rules.effects import OpenAlert, Reason
+from rules.station_view import StationInfo
 
 
 class StoredMessage(NamedTuple):
@@ -46,7 +47,8 @@ class StoredDevice(NamedTuple):
 class StoredStation:
     """A station whose messages are judged again. `names`: Chinese and English.
 
-    `boots` tells when each run of a speaker began, for those that are still remembered.
+    `boots` tells when each run of a speaker began, for those that are still remembered. Without `info`, its
+    entry in the ledger, nothing is known of hours, emptiness and capacity.
     """
 
     id: str
@@ -54,6 +56,7 @@ class StoredStation:
     names: tuple[str, str]
     devices: tuple[StoredDevice, ...]
     boots: Mapping[tuple[DeviceId, str], int] = field(default_factory=dict)
+    info: StationInfo | None = None
 
 
 class Episode(NamedTuple):

@@ -13,13 +13,14 @@ from devices.kind import Export, Kind
 from devices.registry import kinds
 from domain.ids import DeviceId
 from rules.away import HubAway
-from rules.backtest import StationReplay
+from rules.backtest import Reset, StationReplay
 from rules.books import Books, BookText
-from rules.comparisons import alternatives_of
+from rules.calendar import Calendar
 from rules.judges import judges_of
-from rules.premises import PREMISES
+from rules.premises import told_for
 from rules.rulebook import Rulebook
 from rules.side_by_side import Sides, side_by_side
+from rules.station_view import StationInfo, Timetables
 from rules.stored import StoredDevice, StoredStation
 from rules.tally import Tally
 from storage import registry, rulebooks, stations
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 WARM_UP_MS: Final = 12 * 3_600_000
 """What is read before the period, so that facts that look back know what was."""
-_LOOK_UP_EVERY: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,7 @@ def backtest(
     pairs: dict[tuple[str, str], _Pair] = {}
     ids = station_ids(database, period) if only is None else only
     begin_ms = period.from_ms - WARM_UP_MS
+    timetables = Timetables(Calendar())
     tally = tally or Tally(period.to_ms)
     if away is None:
         away = hub_away(database, begin_ms, period.to_ms, influx)
@@ -135,7 +136,7 @@ def backtest(
             here = _load(connection, known, pair.kinds)
             resets = _resets(connection, id_, begin_ms, period.to_ms)
         if here.devices:
-            _replay(database, here, resets, pair, period, begin_ms, away, tally, stop, influx)
+            _replay(database, here, resets, pair, period, begin_ms, away, timetables, tally, stop, influx)
     progress(len(ids), len(ids))
     return tally
 
@@ -143,32 +144,27 @@ def backtest(
 def _replay(
     database: Database,
     here: StoredStation,
-    resets: list[tuple[int, DeviceId, int, str]],
+    resets: list[Reset],
     pair: _Pair,
     period: Period,
     begin_ms: int,
     away: HubAway,
+    timetables: Timetables,
     tally: Tally,
     stop: Callable[[], bool],
     influx: InfluxSeries | None,
 ) -> None:
     judges = judges_of(pair.sides, here.names)
     replay = StationReplay(
-        here, judges, away, begin_ms, period.from_ms, lambda side, one: tally.note(side, here.adcode, one)
-    )
+        here, judges, away, begin_ms, period.from_ms,
+        lambda side, one: tally.note(side, here.adcode, one), resets, timetables,
+    )  # fmt: skip
     count = 0
-    next_reset_ms = resets[0][0] if resets else 2**62
-    for message in read_station(database, here.devices, pair.wanted, begin_ms, period.to_ms, influx):
-        while message.received_ms > next_reset_ms:
-            at_ms, whose, part, code = resets.pop(0)
-            replay.reset(whose, part, code, at_ms)
-            next_reset_ms = resets[0][0] if resets else 2**62
-        replay.take(message)
-        count += 1
-        if count % _LOOK_UP_EVERY == 0 and stop():
+    for hours in read_station(database, here.devices, pair.wanted, begin_ms, period.to_ms, influx):
+        if stop():
             raise Stopped
-    for at_ms, whose, part, code in resets:
-        replay.reset(whose, part, code, at_ms)
+        replay.take_all(hours)
+        count += sum(len(track) for track in hours.tracks) + len(hours.singles)
     replay.end(period.to_ms)
     for judge in judges:
         tally.note_failed(judge.side, judge.watcher.errors)
@@ -194,12 +190,13 @@ def _load(connection: Connection, known: Station, known_kinds: Mapping[str, Kind
         (known.name, known.name_en or known.name),
         tuple(devices),
         {(DeviceId(id_, kind, n), name): since_ms for kind, n, name, since_ms in boots},
+        StationInfo(
+            known.id, known.adcode, known.hours or "", known.night_hours, known.capacity, known.status
+        ),
     )
 
 
-def _resets(
-    connection: Connection, id_: str, from_ms: int, to_ms: int
-) -> list[tuple[int, DeviceId, int, str]]:
+def _resets(connection: Connection, id_: str, from_ms: int, to_ms: int) -> list[Reset]:
     """What people ended by hand: a latched alert would otherwise stay open to the end."""
     found = connection.execute(
         sa.select(alert.c.resolved_ms, alert.c.kind, alert.c.n, alert.c.part, alert.c.code)
@@ -211,7 +208,7 @@ def _resets(
         )
         .order_by(alert.c.resolved_ms)
     )
-    return [(at_ms, DeviceId(id_, kind, n), part, code) for at_ms, kind, n, part, code in found]
+    return [Reset(at_ms, DeviceId(id_, kind, n), part, code) for at_ms, kind, n, part, code in found]
 
 
 def slim_kind(kind: Kind, sides: Sides) -> Kind:
@@ -249,23 +246,8 @@ def _read_of(kind: Kind, sides: Sides, exports: Iterable[Export]) -> set[str] | 
 
 
 def _told(sides: Sides) -> set[str]:
-    """What rules over whole stations look at, without those that wait for what a back-test never knows."""
-    return {
-        name
-        for _, book in sides.items()
-        for rule in book.station_rules
-        if rule.when is not None and not _is_idle(rule.when.source)
-        for name in rule.reads
-    }
-
-
-def _is_idle(source: str) -> bool:
-    """True when in every alternative something is compared that is not replayed, and so unknown."""
-    alternatives = alternatives_of(source)
-    return alternatives is not None and all(
-        any(side.name in PREMISES for one in comparisons for side in (one.left, one.right))
-        for comparisons in alternatives
-    )
+    """What devices tell for the rules over whole stations."""
+    return told_for(name for _, book in sides.items() for rule in book.station_rules for name in rule.reads)
 
 
 def _seen(kind: Kind, reads: Iterable[str]) -> Columns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection, Select
 
-from devices.kind import Kind, Metric
+from devices.kind import Kind
 from devices.state import SELF
 from domain.facts import Value
 from domain.ids import DeviceId
 from rules.stored import StoredDevice, StoredMessage
+from rules.track import Fields, Heads, Hours, Shared, Sheet, Track, message_of, sort_out
 from storage.database import Database
 from storage.series_tables import series_tables
 from storage.tables import event
@@ -24,13 +26,12 @@ from storage.tables import event
 if TYPE_CHECKING:
     from storage.influx_series import InfluxSeries
 
-CHUNK_MS: Final = 8 * 3_600_000
-_MOST_SHARED: Final = 50_000
+CHUNK_MS: Final = 12 * 3_600_000
 _RECEIVED: Final = itemgetter(0, 1)
 
-Fields = Mapping[str, Value]
 _NO_FIELDS: Final[Fields] = {}
 _NO_PARTS: Final[Mapping[int, Fields]] = {}
+_NO_HEADS: Final = Heads((), (), (), (), (), (), ())
 
 
 class Columns(NamedTuple):
@@ -52,7 +53,7 @@ def read_station(
     from_ms: int,
     to_ms: int,
     influx: InfluxSeries | None = None,
-) -> Iterator[StoredMessage]:
+) -> Iterator[Hours]:
     """Messages of one station that count from `from_ms` up to, not including, `to_ms`, as they came in.
 
     `wanted` gives the columns of each kind; one that is left out is read whole. Where readings keep no
@@ -66,19 +67,20 @@ def read_station(
         readers.append(_Reader(one, columns) if influx is None else _InfluxReader(one, columns, influx))
     for begin_ms in range(from_ms, to_ms, CHUNK_MS):
         end_ms = min(begin_ms + CHUNK_MS, to_ms)
-        here = late
+        tracks, here = [], late
         with database.read() as connection:
             for reader in readers:
-                here += reader.read(connection, begin_ms, end_ms)
+                track, alone = reader.read_readings(connection, begin_ms, end_ms)
+                if track is not None:
+                    tracks.append(track)
+                here += alone
+                here += reader.read_events(connection, begin_ms, end_ms)
         # What counts later is received later: nothing that is still to be read belongs before `end_ms`.
         here.sort(key=_RECEIVED)
-        late = []
-        for at, message in enumerate(here):
-            if message.received_ms >= end_ms:
-                late = here[at:]
-                break
-            yield message
-    yield from late
+        at = bisect_left(here, end_ms, key=lambda one: one.received_ms)
+        here, late = here[:at], here[at:]
+        yield Hours(tracks, here)
+    yield Hours([], late)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,38 +102,21 @@ def _asked(kind: str, columns: Columns) -> _Asked:
     own, part = tables.own, tables.part
     span: list[sa.BindParameter[int]] = [sa.bindparam("from_ms"), sa.bindparam("to_ms")]
     this = [own.c.station == sa.bindparam("station"), own.c.n == sa.bindparam("n")]
-    asked_own = sa.select(*(own.c[name] for name in (*_OWN, *columns.own))).where(
-        *this, own.c.at_ms >= span[0], own.c.at_ms < span[1]
+    asked_own = (
+        sa.select(*(own.c[name] for name in (*_OWN, *columns.own)))
+        .where(*this, own.c.at_ms >= span[0], own.c.at_ms < span[1])
+        .order_by(own.c.at_ms, own.c.seq, own.c.boot)
     )
     if part is None or not columns.part:
         return _Asked(asked_own, None, None)
     this = [part.c.station == sa.bindparam("station"), part.c.n == sa.bindparam("n")]
-    asked_part = sa.select(*(part.c[name] for name in (*_PART, *columns.part))).where(
-        *this, part.c.part == sa.bindparam("part"), part.c.at_ms >= span[0], part.c.at_ms < span[1]
+    asked_part = (
+        sa.select(*(part.c[name] for name in (*_PART, *columns.part)))
+        .where(*this, part.c.part == sa.bindparam("part"), part.c.at_ms >= span[0], part.c.at_ms < span[1])
+        .order_by(part.c.at_ms, part.c.seq, part.c.boot)
     )
     after = sa.select(sa.func.min(part.c.part)).where(*this, part.c.part > sa.bindparam("part"))
     return _Asked(asked_own, asked_part, after)
-
-
-class _Values:
-    """Turns the values of a row into fields. Rows that say the same share them: nobody changes them."""
-
-    def __init__(self, names: tuple[str, ...], metrics: Mapping[str, Metric]) -> None:
-        self._names = names
-        self._truths = [name for name in names if metrics[name].type == "bool"]
-        self._known: dict[tuple[Any, ...], Fields] = {}
-
-    def fields(self, values: tuple[Any, ...]) -> Fields:
-        found = self._known.get(values)
-        if found is None:
-            if len(self._known) >= _MOST_SHARED:
-                self._known.clear()
-            made = {n: v for n, v in zip(self._names, values, strict=True) if v is not None}
-            for name in self._truths:
-                if name in made:
-                    made[name] = bool(made[name])
-            found = self._known[values] = made
-        return found
 
 
 class _Reader:
@@ -141,54 +126,67 @@ class _Reader:
         self._device, self._kind = one.device, one.kind
         self._columns = columns
         self._asked = _asked(one.kind.name, columns)
-        self._own = _Values(columns.own, one.kind.metrics)
-        self._inner = _Values(columns.part, one.kind.part_metrics)
+        self._own = Shared(columns.own, one.kind.metrics)
+        self._inner = Shared(columns.part, one.kind.part_metrics)
         self._parts: list[int] | None = None
         self._speakers: dict[tuple[str, int], DeviceId] = {}
 
-    def read(self, connection: Connection, from_ms: int, to_ms: int) -> Iterator[StoredMessage]:
-        """What was reported and what happened, in no order."""
-        yield from self._read_readings(connection, from_ms, to_ms)
-        yield from self._read_events(connection, from_ms, to_ms)
-
-    def _read_readings(self, connection: Connection, from_ms: int, to_ms: int) -> Iterator[StoredMessage]:
-        here = {"station": self._device.station, "n": self._device.n, "from_ms": from_ms, "to_ms": to_ms}
-        parts = self._read_parts(connection, here)
-        device, fields, speaker = self._device, self._own.fields, self._speaker
-        skip = len(_OWN)
-        for row in _rows(connection, self._asked.own, here):
-            at_ms, seq, boot, received_ms, speaker_kind, speaker_n, ts_ms, extra = row[:skip]
-            own = fields(row[skip:])
-            inner = parts.get((at_ms, seq, boot), _NO_PARTS) if parts else _NO_PARTS
+    def read_readings(
+        self, connection: Connection, from_ms: int, to_ms: int
+    ) -> tuple[Track | None, list[StoredMessage]]:
+        """What was reported: a track, and what does not fit into it."""
+        heads, sheets = self._read_columns(connection, from_ms, to_ms)
+        track, odd = sort_out(self._device, heads, sheets, to_ms)
+        alone = []
+        for at in odd:
+            message, extra = message_of(self._device, heads, sheets, at), heads.extra[at]
             if extra is not None:
-                own, inner = self._with_unknown(own, inner, extra)
-            yield StoredMessage(
-                received_ms, seq, device, speaker(speaker_kind, speaker_n), boot, at_ms, ts_ms, own, inner
-            )
+                own, inner = self._with_unknown(message.fields, message.parts, extra)
+                message = message._replace(fields=own, parts=inner)
+            alone.append(message)
+        return track, alone
 
-    def _read_parts(
-        self, connection: Connection, here: Mapping[str, Any]
-    ) -> dict[tuple[int, int, str], dict[int, Fields]]:
-        found: dict[tuple[int, int, str], dict[int, Fields]] = {}
-        if self._asked.part is None or self._asked.parts is None:
-            return found
+    def _read_columns(
+        self, connection: Connection, from_ms: int, to_ms: int
+    ) -> tuple[Heads, Mapping[int, Sheet]]:
+        here = {"station": self._device.station, "n": self._device.n, "from_ms": from_ms, "to_ms": to_ms}
+        rows = _rows(connection, self._asked.own, here)
+        if not rows:
+            return _NO_HEADS, {}
+        at_ms, seq, boot, received_ms, kinds, numbers, ts_ms, extra, *values = zip(*rows, strict=True)
+        same = kinds.count(kinds[0]) == numbers.count(numbers[0]) == len(rows)
+        speaker = (self._speaker(kinds[0], numbers[0]),) * len(rows)
+        if not same:
+            speaker = tuple(map(self._speaker, kinds, numbers))
+        heads = Heads(at_ms, seq, boot, received_ms, speaker, ts_ms, extra)
+        sheets = {SELF: Sheet(values, self._own)}
+        for part in self._part_numbers(connection, here):
+            asked = self._asked.part
+            assert asked is not None
+            sheets[part] = self._sheet(heads, _rows(connection, asked, {**here, "part": part}))
+        return heads, sheets
+
+    def _part_numbers(self, connection: Connection, here: Mapping[str, Any]) -> list[int]:
         if self._parts is None:
             self._parts = []
-            after: int | None = SELF
-            while after is not None:
+            after: int | None = SELF if self._asked.parts is not None else None
+            while after is not None and self._asked.parts is not None:
                 after = connection.scalar(self._asked.parts, {**here, "part": after})
                 if after is not None:
                     self._parts.append(after)
-        fields, skip = self._inner.fields, len(_PART)
-        for part in self._parts:
-            for row in _rows(connection, self._asked.part, {**here, "part": part}):
-                key, values = row[:skip], fields(row[skip:])
-                inner = found.get(key)
-                if inner is None:
-                    found[key] = {part: values}
-                else:
-                    inner[part] = values
-        return found
+        return self._parts
+
+    def _sheet(self, heads: Heads, rows: list[tuple[Any, ...]]) -> Sheet:
+        """The values of a part, brought beside the reports that they came with."""
+        names = self._inner.names
+        at_ms, seq, boot, *values = zip(*rows, strict=True) if rows else ((),) * (3 + len(names))
+        if at_ms == heads.at_ms and seq == heads.seq and boot == heads.boot:
+            return Sheet(values, self._inner)
+        known = {row[:3]: row[3:] for row in rows}
+        found = [known.get(key) for key in zip(heads.at_ms, heads.seq, heads.boot, strict=True)]
+        absent = {at for at, row in enumerate(found) if row is None}
+        nothing = (None,) * len(names)
+        return Sheet(list(zip(*(row or nothing for row in found), strict=True)), self._inner, absent)
 
     def _with_unknown(
         self, own: Fields, inner: Mapping[int, Fields], extra: str
@@ -212,7 +210,8 @@ class _Reader:
             found = self._speakers[kind, n] = DeviceId(self._device.station, kind, n)
         return found
 
-    def _read_events(self, connection: Connection, from_ms: int, to_ms: int) -> Iterator[StoredMessage]:
+    def read_events(self, connection: Connection, from_ms: int, to_ms: int) -> Iterator[StoredMessage]:
+        """What happened."""
         device = self._device
         wanted = sa.select(event).where(
             event.c.station == device.station,
@@ -248,20 +247,31 @@ class _InfluxReader(_Reader):
         self._influx = influx
         self._spoke = one.speaker
 
-    def _read_readings(self, connection: Connection, from_ms: int, to_ms: int) -> Iterator[StoredMessage]:
-        for reading, beside in self._influx.messages(self._device, from_ms, to_ms):
-            own: Fields = {name: reading.fields[name] for name in self._columns.own if name in reading.fields}
-            inner: Mapping[int, Fields] = {
-                part: {name: said[name] for name in self._columns.part if name in said}
-                for part, said in reading.parts.items()
-            }
+    def _read_columns(
+        self, connection: Connection, from_ms: int, to_ms: int
+    ) -> tuple[Heads, Mapping[int, Sheet]]:
+        found = self._influx.messages(self._device, from_ms, to_ms)
+        if not found:
+            return _NO_HEADS, {}
+        heads, parts = [], {part for reading, _ in found for part in reading.parts}
+        for reading, beside in found:
             extra, ts_ms = beside.get("extra"), beside.get("device_ts_ms")
-            if isinstance(extra, str):
-                own, inner = self._with_unknown(own, inner, extra)
-            yield StoredMessage(
-                reading.received_ms, reading.seq, self._device, self._spoke, reading.boot, reading.at_ms,
-                ts_ms if isinstance(ts_ms, int) else None, own, inner,
+            heads.append(
+                (
+                    reading.at_ms, reading.seq, reading.boot, reading.received_ms, self._spoke,
+                    ts_ms if isinstance(ts_ms, int) else None, extra if isinstance(extra, str) else None,
+                )
             )  # fmt: skip
+        sheets = {SELF: _sheet_of([reading.fields for reading, _ in found], self._own)}
+        if self._inner.names:
+            for part in sorted(parts):
+                sheets[part] = _sheet_of([reading.parts.get(part) for reading, _ in found], self._inner)
+        return Heads(*zip(*heads, strict=True)), sheets
+
+
+def _sheet_of(said: Sequence[Fields | None], shared: Shared) -> Sheet:
+    columns = [tuple(None if one is None else one.get(name) for one in said) for name in shared.names]
+    return Sheet(columns, shared, {at for at, one in enumerate(said) if one is None})
 
 
 def event_fields(kind: Kind, type_: str, part: int, body: Mapping[str, Any]) -> Fields:

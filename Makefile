@@ -6,6 +6,8 @@
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
+# Where bytecode may not be kept, as in many containers, every process compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 KILLS ?= 20
 WORKERS ?= 2
@@ -59,7 +61,8 @@ layers: $(DEVELOPERS)
 	@said=$$(.venv/bin/lint-imports --no-logo 2>&1) || { printf '%s\n' "$$said"; exit 1; }
 
 fast: $(DEVELOPERS)
-	@exec $(PY) -m pytest -q -n $(WORKERS) -m 'not integration and not chaos and not browser'
+	@WAYSTATION_TEST_HYPOTHESIS=$${WAYSTATION_TEST_HYPOTHESIS:-quick} \
+	    exec $(PY) -m pytest -q -n $(WORKERS) -m 'not integration and not chaos and not browser'
 
 bench: $(DEVELOPERS)
 	@$(PY) -m bench.ingest
@@ -77,11 +80,11 @@ chaos: $(DEVELOPERS)
 .venv: $(RUNNABLE)
 
 $(READY): requirements.lock uv.lock.txt $(BROKEN)
-	$(call install,requirements.lock,about 55 MB to download the first time,--compile-bytecode)
+	$(call install,requirements.lock,about 55 MB to download the first time)
 	@touch $@
 
 $(DEVELOPERS): requirements-dev.lock uv.lock.txt $(BROKEN)
-	$(call install,requirements-dev.lock,about 250 MB to download the first time,)
+	$(call install,requirements-dev.lock,about 250 MB to download the first time)
 	@rm -f $(READY)
 	@touch $@
 
@@ -89,7 +92,7 @@ $(DEVELOPERS): requirements-dev.lock uv.lock.txt $(BROKEN)
 broken:
 	@rm -rf .venv
 
-# $(call install,LOCK,SIZE,OPTIONS): find a Python, make the environment, bring in uv by its hash, then the rest.
+# $(call install,LOCK,SIZE): find a Python, make the environment, bring in uv by its hash, then the rest.
 # uv reads no pip settings, so a mirror that pip knows is handed on. Where uv fails, pip does it slowly.
 define install
 	@set -e; \
@@ -116,7 +119,7 @@ define install
 	fi; \
 	echo "Installing $(1) into .venv ($(2))."; \
 	if [ -n "$$mirror" ] && [ -z "$$UV_DEFAULT_INDEX$$UV_INDEX_URL" ]; then export UV_DEFAULT_INDEX="$$mirror"; fi; \
-	$(UV) pip sync --python $(PY) --require-hashes --no-build $(3) $(1) || { \
+	$(UV) pip sync --python $(PY) --require-hashes --no-build --compile-bytecode $(1) || { \
 	    echo 'uv could not do it; trying pip.' >&2; \
 	    $(PY) -m pip install --disable-pip-version-check --require-hashes --only-binary :all: -r $(1); \
 	}

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from devices.kind import ColumnType, Metric
 from devices.registry import kinds
-from domain import topics
+from devices.said_before import SaidBefore
 from domain.envelope import FIELDS
 from domain.facts import Value
 from storage.influx_points import Shape, adcode_of, lines, shape_of, written
@@ -60,15 +60,14 @@ class _Envelope(dict[Value, str]):
 
 
 class _Way(NamedTuple):
-    """How the messages of one topic are written."""
+    """How the messages of one kind are written."""
 
     shape: Shape
-    adcode: str
-    station: str
-    n: int
     part_field: str | None
     texts: Mapping[str, Mapping[Value, str]]
     part_texts: Mapping[str, Mapping[Value, str]]
+    said_before: SaidBefore
+    """Holds under `own` what was written for the same content."""
 
 
 def lines_of(kept: Kept) -> list[str]:
@@ -81,32 +80,32 @@ def lines_of(kept: Kept) -> list[str]:
 
 
 def _plain_lines(kept: Kept) -> list[str]:
-    shape, adcode, station, n, part_field, texts, part_texts = _way(kept.topic)
-    body: dict[str, Any] = from_json(kept.payload, allow_inf_nan=False)
+    _, adcode, station, _, kind, n, _ = kept.topic.split("/")
+    shape, part_field, texts, part_texts, said_before = _way(kind)
+    payload = kept.payload
+    found = said_before.find(payload)
+    if found is not None:
+        return written(shape, adcode, station, n, kept, found[0], str(found[4]["own"]), ())
+    body: dict[str, Any] = from_json(payload, allow_inf_nan=False)
     listed = body.pop(part_field, None) if part_field else None
-    own = filter(None, [texts[name][value] for name, value in body.items()])
+    own = ",".join(filter(None, [texts[name][value] for name, value in body.items()]))
     parts = []
     if listed:
         for part in listed:
             number = part.pop("n")
-            parts.append((number, filter(None, [part_texts[name][value] for name, value in part.items()])))
+            said = filter(None, [part_texts[name][value] for name, value in part.items()])
+            parts.append((number, ",".join(said)))
+    else:
+        said_before.remember(payload, {"own": own})
     return written(shape, adcode, station, n, kept, body["ts"], own, parts)
 
 
-@lru_cache(maxsize=200_000)
-def _way(topic: str) -> _Way:
-    at = topics.parse(topic)
-    station, kind, n = at.device
-    shape, parts = shape_of(kind), kinds()[kind].parts
-    own, of_part = _texts_of(kind)
-    return _Way(shape, at.adcode, station, n, parts.field if parts else None, own, of_part)
-
-
 @lru_cache
-def _texts_of(kind: str) -> tuple[Mapping[str, Mapping[Value, str]], Mapping[str, Mapping[Value, str]]]:
+def _way(kind: str) -> _Way:
     declared, shape = kinds()[kind], shape_of(kind)
     own: dict[str, Mapping[Value, str]] = dict.fromkeys(FIELDS, _Envelope())
     own |= {name: _Texts(metric, shape.writers[name]) for name, metric in declared.metrics.items()}
-    return own, {
+    of_part = {
         name: _Texts(metric, shape.part_writers[name]) for name, metric in declared.part_metrics.items()
     }
+    return _Way(shape, declared.parts.field if declared.parts else None, own, of_part, SaidBefore())

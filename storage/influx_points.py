@@ -65,38 +65,40 @@ def lines(adcode: str, row: SeriesRow) -> list[str]:
     """
     station, kind, n = row.device
     shape = shape_of(kind)
-    parts: Iterable[tuple[int, list[str]]] = ()
+    parts = []
     if shape.part is not None:
-        parts = ((part, _said(shape.part_writers, values)) for part, values in row.parts.items())
+        parts = [(part, ",".join(_said(shape.part_writers, values))) for part, values in row.parts.items()]
     own = _said(shape.writers, row.fields)
     if row.extra:
         own.append(f"extra={_text(json_text(row.extra))}")
-    return written(shape, adcode, station, n, row, row.device_ts_ms, own, parts)
+    return written(shape, adcode, station, n, row, row.device_ts_ms, ",".join(own), parts)
 
 
 def written(
     shape: Shape,
     adcode: str,
     station: str,
-    n: int,
+    n: int | str,
     kept: Message,
     device_ts_ms: int | None,
-    own: Iterable[str],
-    parts: Iterable[tuple[int, Iterable[str]]],
+    own: str,
+    parts: Iterable[tuple[int, str]],
 ) -> list[str]:
-    """The lines of one message from its fields, each written already."""
+    """The lines of one message from the fields of its metrics, written already."""
     at_ms, seq = kept.at_ms, kept.seq
     at_ns = time_ns(at_ms, seq)
     beside = f"boot={_text(kept.boot)},seq={seq}i,received_ms={kept.received_ms}i"
     if device_ts_ms != at_ms:
         beside += f",device_ts_ms={NO_CLOCK if device_ts_ms is None else device_ts_ms}i"
-    tags = f"adcode={adcode},device={n}"
-    place = f"station={station}"
-    made = [f"{shape.own},{tags},{place} {','.join((beside, *own))} {at_ns}"]
-    for part, said in parts:
+    if own:
+        beside += "," + own
+    made = [f"{shape.own},adcode={adcode},device={n},station={station} {beside} {at_ns}"]
+    if parts:
         # A part of which nothing is known is there all the same.
-        fields = ",".join(said) or f"seq={seq}i"
-        made.append(f"{shape.part},{tags},part={part},{place} {fields} {at_ns}")
+        nothing = f"seq={seq}i"
+        head = f"{shape.part},adcode={adcode},device={n},part="
+        place = f",station={station} "
+        made += [f"{head}{part}{place}{said or nothing} {at_ns}" for part, said in parts]
     return made
 
 

@@ -6,10 +6,7 @@ import re
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.core.result import Ok
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from storage.tokens import SCOPES
 from tests.api.conftest import World
@@ -20,6 +17,11 @@ STREAMS = re.compile(r"/api/v1/(live|commands/\{command_id\}/stream)")
 
 
 def test_no_request_breaks_the_api_or_its_description(world: World) -> None:
+    # Reading it takes every collection half a second.
+    import schemathesis
+    from schemathesis.core.result import Ok
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
     world.alert(latched=True)
     world.look()
     headers = world.token(*SCOPES)

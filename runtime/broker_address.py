@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runtime.broker_config import Tls
 from runtime.listening import shows_own_certificate
@@ -42,19 +43,19 @@ def broker_address(settings: Settings) -> BrokerAddress:
         return BrokerAddress(host, settings.mqtt_port)
     authority = own_authority(settings)
     if shows_own_certificate(settings):
-        return BrokerAddress(host, settings.mqtt_port, _trusting(authority, "The hub's own certificate"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return BrokerAddress(
+            host, settings.mqtt_port, _trusting(authority, f"The hub's own certificate ({authority})")
+        )
     # The certificate is made for the name that stations use, not for this machine's own address; so we
     # trust this very certificate and nothing else.
+    what = f"WAYSTATION_MQTT_CERTIFICATE ({tls.certificate}) or WAYSTATION_MQTT_KEY ({tls.key})"
+    context = _trusting(tls.certificate, what)
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
-        context.load_verify_locations(tls.certificate)
         tls.key.open("rb").close()
-    except (OSError, ssl.SSLError) as exc:
-        raise _cannot_be_used(
-            f"WAYSTATION_MQTT_CERTIFICATE ({tls.certificate}) or WAYSTATION_MQTT_KEY ({tls.key})", exc
-        ) from exc
+    except OSError as exc:
+        raise _cannot_be_used(what, exc) from exc
     return BrokerAddress(host, settings.mqtt_port, context)
 
 
@@ -111,15 +112,28 @@ def _elsewhere(settings: Settings, port: int) -> BrokerAddress:
             f"There is no authority by which to trust the broker: make {authority} with "
             f"`./waystation credential {makes}`, or set WAYSTATION_MQTT_CA."
         )
-    return BrokerAddress(host, port, _trusting(authority, "WAYSTATION_MQTT_CA"))
+    return BrokerAddress(host, port, _trusting(authority, f"WAYSTATION_MQTT_CA ({authority})"))
 
 
-def _trusting(authority: Path, what: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+class _TrustInFile(ssl.SSLContext):
+    """Trusts what a file holds at each connection, so that it may be replaced while we run."""
+
+    file: Path
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        # One that cannot be read at this moment is being replaced: what was known will do.
+        with contextlib.suppress(OSError):
+            self.load_verify_locations(self.file)
+        return super().wrap_socket(*args, **options)
+
+
+def _trusting(file: Path, what: str) -> ssl.SSLContext:
+    context = _TrustInFile(ssl.PROTOCOL_TLS_CLIENT)
+    context.file = file
     try:
-        context.load_verify_locations(authority)
+        context.load_verify_locations(file)
     except (OSError, ssl.SSLError) as exc:
-        raise _cannot_be_used(f"{what} ({authority})", exc) from exc
+        raise _cannot_be_used(what, exc) from exc
     return context
 
 

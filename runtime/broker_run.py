@@ -14,6 +14,7 @@ from runtime.broker import LOOPBACK, Broker
 from runtime.broker_config import Tls
 from runtime.broker_disk import BrokerDisk
 from runtime.clock import WallClock
+from runtime.watched_files import WatchedFiles
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +28,12 @@ def run_broker(
     bind: str = LOOPBACK,
     *,
     tls: Tls | None = None,
-    renew: Callable[[], bool] | None = None,
+    renew: Callable[[], object] | None = None,
 ) -> None:
     """Run the broker in the foreground until SIGINT or SIGTERM; start it again when it dies.
 
-    `renew` is asked once an hour; True says that there is a new certificate. Raise BrokerFailed when the
-    broker cannot be started.
+    `renew` is called once an hour. Whoever puts a new certificate there, the broker shows it within seconds
+    to all who come; those who are there stay. Raise BrokerFailed when the broker cannot be started.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -43,6 +44,7 @@ def run_broker(
         clock = WallClock()
         disk = BrokerDisk(broker, clock)
         asked_s = clock.monotonic_s()
+        shown = WatchedFiles((tls.certificate, tls.key) if tls else ())
         while not stop.wait(0.5):
             disk.look()
             if not broker.is_alive() and disk.has_room:
@@ -51,15 +53,23 @@ def run_broker(
                 disk.skip_log()
             if renew is not None and clock.monotonic_s() - asked_s > RENEW_EVERY_S:
                 asked_s = clock.monotonic_s()
-                _renew(broker, renew)
+                _renew(renew)
+            if shown.changed():
+                _show(broker)
     finally:
         broker.stop()
 
 
-def _renew(broker: Broker, renew: Callable[[], bool]) -> None:
+def _renew(renew: Callable[[], object]) -> None:
     try:
-        if renew():
-            broker.reload()
-            logger.info("The certificate was renewed", extra={"action": "certificate_renewed"})
+        renew()
     except WaystationError as exc:
         logger.error("The certificate was not renewed: %s", exc, extra={"action": "certificate_old"})
+
+
+def _show(broker: Broker) -> None:
+    try:
+        if broker.reload():
+            logger.info("The broker shows a new certificate", extra={"action": "certificate_renewed"})
+    except WaystationError as exc:
+        logger.error("The broker keeps its old certificate: %s", exc, extra={"action": "certificate_old"})

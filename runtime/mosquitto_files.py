@@ -99,6 +99,16 @@ def export_all(here: Installation, database: Database) -> Exported:
     return export(here.var_dir / FOLDER, ports, secrets, logins, files_of(here.var_dir))
 
 
+def renew(here: Installation, database: Database) -> bool:
+    """Bring a certificate that ends soon, or was made again, to Mosquitto; True when there was one."""
+    prepare_certificate(here)
+    shown, own = here.var_dir / FOLDER / "server.pem", files_of(here.var_dir).server.certificate
+    if not shown.exists() or shown.read_bytes() == own.read_bytes():
+        return False
+    export_all(here, database)
+    return True
+
+
 def reload(folder: Path) -> bool:
     """Tell the Mosquitto that runs in this folder to read its files again; False when none is seen.
 

@@ -17,6 +17,7 @@ SEVERITIES: Final[Mapping[str, tuple[str, str]]] = {
 }
 REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "cleared": ("数据显示已恢复", "the data show that it is over"),
+    "superseded": ("已并入更严重的警报", "a graver alert takes over"),
     "rule_removed": ("规则已取消", "its rule was removed"),
     "reset": ("已由人工复位", "a person reset it"),
 }
@@ -72,9 +73,14 @@ def _texts(notice: NoticeRow) -> tuple[str, str]:
         return alert.text_zh, alert.text_en
     ended_ms = alert.resolved_ms if alert.resolved_ms is not None else notice.created_ms
     minutes = max(0, ended_ms - alert.happened_ms) // 60_000
+    if alert.resolved_reason == "superseded":
+        # Nothing has recovered, and nobody may think so.
+        over_zh, over_en = "合并", "Taken over"
+    else:
+        over_zh, over_en = "恢复", "Over"
     why_zh, why_en = REASONS.get(alert.resolved_reason or "", ("", ""))
-    zh = f"【恢复】持续 {minutes} 分钟{'，' + why_zh if why_zh else ''}。原告警：{alert.text_zh}"
-    en = f"[Over] after {minutes} min{': ' + why_en if why_en else ''}. It was: {alert.text_en}"
+    zh = f"【{over_zh}】持续 {minutes} 分钟{'，' + why_zh if why_zh else ''}。原告警：{alert.text_zh}"
+    en = f"[{over_en}] after {minutes} min{': ' + why_en if why_en else ''}. It was: {alert.text_en}"
     return zh, en
 
 

@@ -58,10 +58,13 @@ class Wishes:
     def new_in(self, overlay: Overlay, fleet: Fleet) -> list[tuple[WishKey, NewCommand]]:
         """Rows for what the rules want and the devices do not yet show."""
         found: dict[WishKey, NewCommand] = {}
+        ended = {e.note.id for e in overlay.ended}
         for wanted in overlay.wanted:
             for member in _addressees(wanted, fleet):
                 key = _key(member, wanted.ask.command, wanted.ask.args)
-                if key in self._wishes or key in found or is_so(overlay.state(member.device), member, key):
+                # A wish whose alert ends in this batch ends too: who wants the same now asks anew.
+                wished = key in self._wishes and self._wishes[key].alert_id not in ended
+                if wished or key in found or is_so(overlay.state(member.device), member, key):
                     continue
                 if _needs_an_empty_room(member, key) and not _is_empty(overlay, fleet, member):
                     continue

@@ -19,6 +19,7 @@ from domain.facts import Value
 from domain.ids import DeviceId
 from rules.conditions import Condition, ConditionFailed
 from rules.effects import Ask, Basis, Effect, Reason, ResolveAlert
+from rules.giving_way import end_lesser, holders
 from rules.hush import judge_hush
 from rules.opened import opened
 from rules.sight import BoundRule, Plan
@@ -133,7 +134,7 @@ class Moment:
             held_ms = (now_ms if at_deadline else sight.at_ms) - begun_ms
             if rule.for_ms and (since_ms is None or held_ms < rule.for_ms):
                 self.put(part, bound, {"s": PENDING, "since": begun_ms, "due": begun_ms + rule.for_ms})
-            elif by := [code for code in rule.inhibited_by if code in self.open_codes]:
+            elif by := holders(self, rule, part):
                 self.put(part, bound, {"s": PENDING, "since": begun_ms, "due": now_ms + RETRY_MS, "by": by})
             else:
                 held_by = tuple(entry.get("by", ())) if entry is not None else ()
@@ -185,7 +186,7 @@ class Moment:
             return
         quiet_since = max(seen_ms, floor_ms)
         reference = self.now_ms if heard_ms is None else heard_ms
-        inhibited = [code for code in rule.inhibited_by if code in self.open_codes]
+        inhibited = holders(self, rule, SELF)
         if inhibited or reference - quiet_since < rule.silent_ms:
             if self.now_ms - quiet_since >= rule.silent_ms:
                 waiting: Entry = {"s": WAITING, "seen": seen_ms, "due": self.now_ms + RETRY_MS}
@@ -233,6 +234,7 @@ class Moment:
         self.put(part, bound, entry)
         basis = Basis(cause, pending_ms, bound.marks(self.state, part, facts), held_by)
         self.effects.append(opened(self, bound, part, happened_ms, facts, act=act, basis=basis))
+        end_lesser(self, bound.rule, part)
         if act:
             self._ask(bound, part)
 

@@ -10,7 +10,7 @@ from domain.facts import Mark, Value
 from domain.ids import DeviceId
 
 Severity = Literal["emergency", "major", "minor", "info"]
-Reason = Literal["cleared", "rule_removed", "reset"]
+Reason = Literal["cleared", "superseded", "rule_removed", "reset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class OpenAlert:
 
 @dataclass(frozen=True, slots=True)
 class ResolveAlert:
-    """It is over: the facts say so, its rule went, or a person reset it."""
+    """It is over: the facts say so, a graver alert takes over, its rule went, or a person reset it."""
 
     device: DeviceId
     part: int

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from rules.giving_way import holders
+
 if TYPE_CHECKING:
     from rules.alert_life import Moment
     from rules.sight import BoundRule
 
 ARMED: Final = "armed"
 """What was last said is bad, and the time within which more must be heard is running."""
+AGAIN_MS: Final = 30_000
+"""While another alert keeps it back, look again after this."""
 
 
 def judge_hush(
@@ -36,5 +40,8 @@ def judge_hush(
     begins_ms = max(heard_ms, floor_ms)
     if now_ms - begins_ms < rule.silent_ms:
         moment.put(part, bound, {"s": ARMED, "due": begins_ms + rule.silent_ms})
+    elif by := holders(moment, rule, part):
+        moment.put(part, bound, {"s": ARMED, "due": now_ms + AGAIN_MS, "by": by})
     elif entry is not None and at_deadline:
-        moment.fire(bound, part, heard_ms, last.facts, act=True, on=True, cause="silent")
+        held_by = tuple(entry.get("by", ()))
+        moment.fire(bound, part, heard_ms, last.facts, act=True, on=True, cause="silent", held_by=held_by)

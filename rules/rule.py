@@ -97,3 +97,13 @@ class Rule:
     def is_for(self, kind: str) -> bool:
         """True when devices of this kind (or the station itself) are watched by it."""
         return self.kind in (kind, ANY_KIND)
+
+    def does_all_of(self, other: Rule) -> bool:
+        """True when an open alert of this safety rule of the same kind leaves nothing for `other` to do."""
+        return (
+            self.safety
+            and self.latch
+            and self.kind == other.kind
+            and self.refuse_entry >= other.refuse_entry
+            and all(action in self.actions for action in other.actions)
+        )

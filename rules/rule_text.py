@@ -82,7 +82,7 @@ def _check_sense(words: Words, table: Table, rule: Rule) -> None:
         words.complain_of(table, "log_only", f"is for severity info; somebody must hear of {rule.severity}")
     if rule.refuse_entry and not rule.safety:
         words.complain_of(table, "refuse_entry", "is for safety rules: add safety: true")
-    if rule.inhibited_by and rule.safety:
+    if rule.inhibited_by and rule.safety and rule.silent_ms is None:
         words.complain_of(table, "inhibited_by", "a safety rule cannot be inhibited")
     elif rule.inhibited_by and rule.event:
         words.complain_of(table, "inhibited_by", "an event cannot be inhibited: it would be forgotten")

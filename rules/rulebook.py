@@ -116,11 +116,15 @@ def _check_codes(rules: list[Rule], complaints: Complaints, larger: tuple[Rule, 
         lines.setdefault(rule.code, rule.line)
     if complaints.found:
         return
-    above = {rule.code: rule.inhibited_by for rule in (*larger, *rules)}
+    known = {rule.code: rule for rule in (*larger, *rules)}
+    above = {code: rule.inhibited_by for code, rule in known.items()}
     for rule in rules:
         for code in rule.inhibited_by:
             if code not in above:
                 complaints.add(rule.line, f"{rule.code}.inhibited_by", f"there is no rule {code!r}")
+            elif rule.safety and not known[code].does_all_of(rule):
+                said = f"a safety rule gives way only to one that does all it does, and {code!r} does not"
+                complaints.add(rule.line, f"{rule.code}.inhibited_by", said)
         if _reaches(rule.code, rule.code, above, set()):
             complaints.add(rule.line, f"{rule.code}.inhibited_by", "goes round in a circle")
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from domain.facts import Value
 from rules.conditions import Condition, ConditionFailed
-from rules.rule import Rule
+from rules.rule import STATION, Rule
 from rules.rulebook import Rulebook
 
 Side = Literal["before", "after", "both"]
@@ -49,6 +49,15 @@ def side_by_side(before: Rulebook, after: Rulebook) -> Sides:
             code
             for code in alike
             if not alike.issuperset(new[code].inhibited_by) or (_ALARM in new[code].reads and not danger)
+        }
+        # What one device's alerts keep back is judged together with them.
+        wrong |= alike & {
+            graver
+            for book in (old, new)
+            for code, rule in book.items()
+            if code not in alike - wrong and rule.kind != STATION
+            for graver in rule.inhibited_by
+            if graver in book and book[graver].kind == rule.kind
         }
         if not wrong:
             break

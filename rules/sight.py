@@ -40,6 +40,8 @@ class BoundRule:
     rule: Rule
     looks: tuple[_Look, ...]
     guards: Guards = ()
+    gives_way: bool = False
+    """Another rule of the same kind may keep it back: that one is judged first."""
 
     def is_well(self, state: DeviceState, part: int) -> bool:
         """True when a few comparisons show that `when` is not true, whatever the rest says."""
@@ -158,9 +160,11 @@ def plan_for(kind: str, rulebook: Rulebook) -> Plan | None:
         plan.title_zh, plan.title_en = known.title_zh, known.title_en
         plan.part_name = known.parts.name if known.parts is not None else plan.part_name
         plan.variables = frozenset(known.variables(True))
+    codes = {rule.code for rule in rules}
     for rule in rules:
         looks = tuple(_find(name, rule, known) for name in sorted(rule.reads))
-        bound = BoundRule(rule, looks, guards_of(rule.when.source) if rule.when is not None else ())
+        guards = guards_of(rule.when.source) if rule.when is not None else ()
+        bound = BoundRule(rule, looks, guards, not codes.isdisjoint(rule.inhibited_by))
         plan.by_code[rule.code] = bound
         for look in bound.looks:
             if not rule.in_part:

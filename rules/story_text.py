@@ -18,6 +18,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "silent": ("太久没有消息", "nothing was heard for too long"),
     "late": ("迟到的消息", "a late message"),
     "cleared": ("条件已解除", "the condition is over"),
+    "superseded": ("已并入更严重的警报", "a graver alert takes over"),
     "rule_removed": ("规则已取消", "its rule was removed"),
     "reset": ("人工复位", "reset by a person"),
 }

@@ -83,10 +83,12 @@ class Watcher:
                 if known is not None and not known.rule.is_silence:
                     hits[inner, code] = known
         watch = state.watch
-        for (inner, code), bound in hits.items():
-            if bound.is_well(state, inner) and f"{inner}/{code}" not in watch:
-                continue
-            moment.judge(bound, inner, changed=changed)
+        for last in (False, True):
+            for (inner, code), bound in hits.items():
+                if bound.gives_way is last and (
+                    f"{inner}/{code}" in watch or not bound.is_well(state, inner)
+                ):
+                    moment.judge(bound, inner, changed=changed)
         return moment.effects
 
     def history_only(

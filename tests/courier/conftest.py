@@ -56,7 +56,7 @@ Tell = Callable[..., None]
 def tell(db: Database, clock: StepClock) -> Tell:
     """Write an alert and its notice."""
 
-    def write(alert_id: str, what: notices.What = "opened") -> None:
+    def write(alert_id: str, what: notices.What = "opened", reason: str = "cleared") -> None:
         now_ms = clock.now_ms()
         with db.write() as conn:
             if what == "opened":
@@ -72,7 +72,7 @@ def tell(db: Database, clock: StepClock) -> Tell:
                     )
                 )  # fmt: skip
             else:
-                over = {"state": "resolved", "resolved_ms": now_ms, "resolved_reason": "cleared"}
+                over = {"state": "resolved", "resolved_ms": now_ms, "resolved_reason": reason}
                 conn.execute(sa.update(alert).where(alert.c.id == alert_id).values(over))
             assert notices.create(conn, alert_id, what, "webhook", now_ms)
 

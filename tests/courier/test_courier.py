@@ -61,6 +61,19 @@ def test_that_it_is_over_says_for_how_long_it_lasted(
     assert over["text_en"].startswith("[Over] after 12 min: the data show that it is over.")
 
 
+def test_an_alert_that_a_graver_one_takes_over_is_not_told_as_recovered(
+    courier: Courier, channel: RecordingChannel, tell: Tell
+) -> None:
+    tell("x")
+    courier.round()
+    tell("x", "resolved", reason="superseded")
+    courier.round()
+    over = channel.messages[-1].body
+    assert over["text_zh"].startswith("【合并】持续 0 分钟，已并入更严重的警报。")
+    assert over["text_en"].startswith("[Taken over] after 0 min: a graver alert takes over.")
+    assert over["alert"]["resolved_reason"] == "superseded"
+
+
 def test_what_did_not_arrive_is_tried_again_later_and_later(
     courier: Courier, channel: RecordingChannel, tell: Tell, outcome: Outcome, clock: StepClock
 ) -> None:

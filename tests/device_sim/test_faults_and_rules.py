@@ -78,7 +78,7 @@ class Watched:
         ("door_lock", "forced", 5, {"door_forced"}),
         ("door_lock", "silent", 400, {"door_offline"}),
         ("swap_cabinet", "overheat", 30, {"battery_overheat"}),
-        ("swap_cabinet", "runaway", 40, {"battery_runaway", "battery_overheat"}),
+        ("swap_cabinet", "runaway", 40, {"battery_runaway"}),
         ("swap_cabinet", "smoke", 5, {"cabinet_smoke"}),
         ("swap_cabinet", "mains_lost", 50, {"cabinet_power_lost"}),
         ("swap_cabinet", "flooded", 20, {"cabinet_flooded"}),

@@ -120,8 +120,44 @@ def test_a_runaway_cuts_power_releases_the_door_and_refuses_entry() -> None:
     assert [one for one in effects if isinstance(one, Ask) and one.code == "battery_runaway"] == [
         Ask(CABINET, 0, "cut_power", "battery_runaway", {}),
         Ask("door", 0, "release", "battery_runaway", {}),
+        Ask(CABINET, 7, "stop_charge", "battery_runaway", {"slot": 7}),
+        Ask(CABINET, 7, "disable_slot", "battery_runaway", {"slot": 7}),
     ]
     assert "（80 ℃，未知 ℃/分）" in alert.text_zh
+
+
+def test_a_battery_that_burns_is_one_alert_and_not_one_for_each_thing_that_is_true_of_it() -> None:
+    hub = Hub(CABINET)
+    for at_s, temp_c in [(0, 53.0), (50, 54.0), (100, 58.0), (150, 61.0), (170, 62.0)]:
+        hub.slot(4, at_s, temp_c=temp_c, charger_on=True, state="charging")
+        assert len(hub.codes) <= 1
+    assert hub.codes == {"battery_overheat"}
+    for at_s, temp_c in [(190, 70.0), (210, 85.0), (230, 120.0)]:
+        hub.slot(4, at_s, temp_c=temp_c, charger_on=True, state="fault")
+    hub.wait(600)
+    assert {code for part, code in hub.open if part == 4} == {"battery_runaway"}
+    assert [(one.code, one.reason) for one in hub.resolved if one.part == 4] == [
+        ("battery_warm", "superseded"),
+        ("battery_overheat", "superseded"),
+    ]
+
+
+def test_a_graver_alert_of_another_slot_explains_nothing() -> None:
+    hub = Hub(CABINET)
+    hub._next(0, parts={3: {"temp_c": 80.0}, 4: {"temp_c": 61.0}})
+    hub.wait(30)
+    assert set(hub.open) == {(3, "battery_runaway"), (4, "battery_overheat")}
+
+
+def test_heat_is_told_again_once_a_person_has_ended_the_runaway() -> None:
+    hub = Hub(CABINET)
+    hub.slot(5, 0, temp_c=80.0)
+    hub.slot(5, 30, temp_c=62.0)
+    hub.slot(5, 60, temp_c=62.0)
+    assert hub.codes == {"battery_runaway"}
+    hub.reset("battery_runaway", 5)
+    hub.slot(5, 90, temp_c=62.0)
+    assert hub.codes == {"battery_overheat"}
 
 
 @pytest.mark.parametrize(

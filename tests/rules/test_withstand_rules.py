@@ -122,8 +122,8 @@ def test_slots_whose_sensors_are_swapped_each_have_their_own_alert_and_no_other_
     hub._next(0, parts={1: {"temp_c": 61.0}, 2: {"temp_c": 30.0}})
     hub._next(20, parts={1: {"temp_c": 30.0}, 2: {"temp_c": 61.0}})
     hub._next(40, parts={1: {"temp_c": 30.0}, 2: {"temp_c": 61.0}})
-    assert (1, "battery_overheat") not in hub.open
-    assert (2, "battery_overheat") in hub.open
+    # What seems to rise by 31 °C within seconds is taken for the graver thing.
+    assert set(hub.open) == {(2, "battery_runaway")}
 
 
 @pytest.mark.parametrize("order", range(6))

@@ -6,6 +6,8 @@ import enum
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
+from domain.envelope import VERSION
+
 FIRST_TIMEOUT_S = 10.0
 LONGEST_TIMEOUT_S = 300.0
 
@@ -34,6 +36,13 @@ class Held:
     sends: int = 0
     again: int = 0
     missed: bool = False
+
+    def payload(self, boot: str, low: int) -> bytes:
+        """Its bytes as they are sent now; `low` is the oldest message that the box still holds."""
+        if self.raw is not None:
+            return self.raw
+        ts = "null" if self.ts_ms is None else self.ts_ms
+        return f'{{"v":{VERSION},"ts":{ts},"boot":"{boot}","seq":{self.seq},"low":{low}'.encode() + self.tail
 
 
 class LaneBuffer:

@@ -13,7 +13,6 @@ from device_sim.kept import Kept
 from device_sim.link_word import LinkWord
 from device_sim.promise import Promise, read_promise
 from domain import topics
-from domain.envelope import VERSION
 from domain.errors import BadMessage
 from domain.ids import DeviceId, edge_box
 from domain.json_input import MAX_BYTES
@@ -134,7 +133,7 @@ class EdgeBox:
         text = _JSON(body)
         tail = b"," + text[1:].encode() if body else b"}"
         message = Held(self._seq, LEAVES[leaf](self._adcode, device), ts_ms, tail, safety, garbled)
-        size = len(self._payload(message, message.seq))
+        size = len(message.payload(self.boot, message.seq))
         if size > MAX_BYTES:
             raise BadMessage(
                 "too_large",
@@ -215,7 +214,7 @@ class EdgeBox:
                 self._order += 1
                 self.in_flight += 1
                 lane.note_sent(message, monotonic_s, self._order)
-                sendings.append(Sending(message.topic, self._payload(message, self.low), message.seq))
+                sendings.append(Sending(message.topic, message.payload(self.boot, self.low), message.seq))
         return sendings
 
     @property
@@ -226,13 +225,6 @@ class EdgeBox:
     def _rooms(self) -> tuple[tuple[LaneBuffer, int], ...]:
         room = self.settings.in_flight - self.in_flight
         return (self._quick, room + QUICK_EXTRA), (self._bulk, room)
-
-    def _payload(self, message: Held, low: int) -> bytes:
-        if message.raw is not None:
-            return message.raw
-        ts = "null" if message.ts_ms is None else message.ts_ms
-        head = f'{{"v":{VERSION},"ts":{ts},"boot":"{self.boot}","seq":{message.seq},"low":{low}'
-        return head.encode() + message.tail
 
     def _send_missing_again(self, lane: LaneBuffer, monotonic_s: float) -> None:
         while (message := lane.first_missing()) is not None:

@@ -10,6 +10,7 @@ from device_sim.behaviour import Arguments, Outcome, Say, Start, Word
 from device_sim.cabinet_faults import FAULTS
 from device_sim.fault_kind import FaultKind, UnknownFault
 from device_sim.reporter import Reporter
+from device_sim.swapping import Swapping
 from device_sim.wrong_words import CABINET, SLOT, said
 from devices.registry import kind_of
 from domain.facts import Value
@@ -43,9 +44,7 @@ class SwapCabinet:
         self._faults: dict[str, int] = {}
         self._power_on = True
         self._energy_kwh = round(rng.uniform(200, 9_000), 2)
-        self._status = "idle"
-        self._swap_ms = self._next_swap(start.now_ms)
-        self._swapping: tuple[BatterySlot, BatterySlot] | None = None
+        self._swapping = Swapping(rng, start.place, start.now_ms, self._returned)
         self._own = Reporter(KIND.metrics, always=("status",))
         self._parts = {n: Reporter(KIND.part_metrics, always=("temp_c",)) for n in self._slots}
         self._passed_ms = start.now_ms
@@ -57,13 +56,17 @@ class SwapCabinet:
 
     def next_ms(self) -> int:
         """The next report or step of a swap."""
-        return 0 if self._now_changed else min(self._beat_ms, self._full_ms, self._swap_ms)
+        return 0 if self._now_changed else min(self._beat_ms, self._full_ms, self._swapping.next_ms)
 
     def tick(self, now_ms: int) -> list[Word]:
         """Let time pass, move the swap on, report."""
         self._pass_time(now_ms)
-        if now_ms >= self._swap_ms:
-            self._swap_on(now_ms)
+        if now_ms >= self._swapping.next_ms:
+            works = self._power_on and "smoke" not in self._faults
+            swapped = self._swapping.go_on(now_ms, self._slots.values(), self._air_c(now_ms), works)
+            if swapped is not None:
+                self._words.append(Say("event", swapped))
+            self._now_changed = True
         self._notice_heat()
         self._report(now_ms)
         words, self._words = self._words, []
@@ -209,45 +212,10 @@ class SwapCabinet:
     def _say_smoke(self) -> None:
         self._words.append(Say("event", {"type": "smoke"}, safety=True))
 
-    def _next_swap(self, now_ms: int) -> int:
-        place = self._place
-        return place.world.next_after(
-            now_ms, self._rng, lambda at_ms: place.world.swaps_per_hour(at_ms, place.swaps_per_day)
-        )
-
-    def _swap_on(self, now_ms: int) -> None:
-        """Put the old battery in (15 s or so), take a full one out (10 s or so), done."""
-        if self._swapping is None:
-            slots = [
-                slot for slot in self._slots.values() if slot.enabled and not slot.hot and not slot.silent
-            ]
-            empty = next((slot for slot in slots if slot.battery is None), None)
-            fullest = max((slot for slot in slots if slot.full), key=lambda slot: slot.soc_pct, default=None)
-            if empty is None or fullest is None or not self._power_on or "smoke" in self._faults:
-                self._swap_ms = self._next_swap(now_ms)
-                return
-            self._swapping, self._status, empty.door = (empty, fullest), "returning", "open"
-            self._swap_ms = now_ms + self._rng.randrange(10_000, 25_000)
-        elif self._status == "returning":
-            empty, fullest = self._swapping
-            empty.door, fullest.door, self._status = "closed", "open", "taking"
-            rest_pct = self._rng.uniform(8, 45)
-            empty.put_in(self._new_battery(), rest_pct, self._new_health(), self._air_c(now_ms) + 6)
-            self._swap_ms = now_ms + self._rng.randrange(6_000, 15_000)
-        else:
-            empty, fullest = self._swapping
-            fullest.door, self._status, self._swapping = "closed", "idle", None
-            fullest.take_out(self._air_c(now_ms) + 2)
-            order = f"{self._rng.getrandbits(48):012x}"
-            body = {"type": "swapped", "slot_in": empty.n, "slot_out": fullest.n, "order": order}
-            self._words.append(Say("event", body))
-            self._swap_ms = self._next_swap(now_ms)
-        self._now_changed = True
-
     def _values(self) -> dict[str, Value]:
         air_c = self._air_c(self._passed_ms)
         values: dict[str, Value] = {
-            "status": self._status,
+            "status": self._swapping.status,
             "enabled": True,
             "charging_enabled": self._power_on,
             "smoke": "smoke" in self._faults,
@@ -291,6 +259,9 @@ class SwapCabinet:
 
     def _first_charge(self) -> float:
         return 100.0 if self._rng.random() < 0.7 else self._rng.uniform(20, 95)
+
+    def _returned(self) -> tuple[str, float]:
+        return self._new_battery(), self._new_health()
 
     def _new_battery(self) -> str:
         return f"BT{self._rng.randrange(10**9):09d}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from device_sim.behaviour import Arguments, Outcome, Say, Start, Word
 from device_sim.fault_kind import FaultKind, UnknownFault
 from device_sim.reporter import Reporter
+from device_sim.tds_probe import TdsProbe
+from device_sim.thirst import Thirst
 from device_sim.water_faults import FAULTS, WRONG
 from device_sim.waterworks import Waterworks, cartridges
 from devices.registry import kind_of
@@ -16,11 +17,6 @@ from domain.facts import Value
 
 KIND = kind_of("water_dispenser")
 BEAT_MS, QUICK_BEAT_MS = 60_000, 5_000
-THIRSTY, THIRSTY_IN_SUMMER = 0.60, 0.75
-LITRES = (0.5, 0.5, 0.6, 0.6, 0.6, 0.75, 0.9, 0.9, 0.6, 0.6, 0.5, 0.5)
-"""What one who drinks takes, month by month."""
-SUMMER = (6, 7, 8)
-AFTER_MS = (15_000, 90_000)
 FLUSH_MS = 90_000
 BURN_SAID_C = 103.0
 
@@ -42,10 +38,7 @@ class WaterDispenser:
         water.uv_h = rng.uniform(200, 5_500)
         self._sanitised_ms = start.now_ms - rng.randrange(1, 60) * 86_400_000
         self._pressure_kpa = water.pressure_kpa = round(rng.uniform(190, 330))
-        self._tds_in = rng.uniform(70, 190)
-        self._passes = rng.uniform(0.05, 0.09)
-        self._tds_stuck: tuple[float, float] | None = None
-        self._readings = 0
+        self._tds = TdsProbe(rng)
         self._faults: dict[str, Arguments] = {}
         self._before: list[tuple[int, float, float]] = []
         self._own = Reporter(KIND.metrics, always=("tank_level_pct", "hot_temp_c"))
@@ -55,8 +48,7 @@ class WaterDispenser:
         self._passed_ms = start.now_ms
         self._beat_ms = start.now_ms + rng.randrange(self._beat_every_ms)
         self._full_ms = start.now_ms + self._full_every_ms
-        self._seen_in = self._place.room.in_total
-        self._thirst_ms: list[int] = []
+        self._thirst = Thirst(rng, start.place)
         self._burn_said = False
         self._now_changed = False
         self._dead = False
@@ -64,11 +56,12 @@ class WaterDispenser:
 
     def next_ms(self) -> int:
         """The next report, the next who is thirsty, or the end of a draw."""
-        if self._now_changed or self._dead != self._powerless() or self._seen_in != self._place.room.in_total:
+        if self._now_changed or self._dead != self._powerless() or self._thirst.someone_came:
             return 0
         due_ms = min(self._beat_ms, self._full_ms)
-        if self._thirst_ms:
-            due_ms = min(due_ms, self._thirst_ms[0])
+        thirsty_ms = self._thirst.next_ms()
+        if thirsty_ms is not None:
+            due_ms = min(due_ms, thirsty_ms)
         left_ms = self._water.left_ms()
         return due_ms if left_ms is None else min(due_ms, self._passed_ms + left_ms)
 
@@ -144,7 +137,7 @@ class WaterDispenser:
         elif name == "no_flow":
             water.pump_works = False
         elif name == "tds_stuck":
-            self._tds_stuck = (round(self._tds_in), round(self._tds_in * self._passes, 1))
+            self._tds.stick()
         elif name in ("filter_due", "filter_expired"):
             self._wear(int(args["filter"]), 0.93 if name == "filter_due" else None, args.get("days"))
 
@@ -172,7 +165,7 @@ class WaterDispenser:
         elif name == "bad_water":
             water.serving = True
         elif name == "tds_stuck":
-            self._tds_stuck = None
+            self._tds.stuck = None
         elif name in ("filter_due", "filter_expired"):
             while self._before:
                 n, litres, hours = self._before.pop()
@@ -213,20 +206,11 @@ class WaterDispenser:
 
     def _serve(self, now_ms: int) -> None:
         """Of those who came in some are thirsty; one draws after the other."""
-        room, world, rng = self._place.room, self._place.world, self._rng
-        month = world.moment(now_ms).month
-        for _ in range(max(0, room.in_total - self._seen_in)):
-            if rng.random() < (THIRSTY_IN_SUMMER if month in SUMMER else THIRSTY):
-                heapq.heappush(self._thirst_ms, now_ms + rng.randrange(*AFTER_MS))
-        self._seen_in = room.in_total
-        water = self._water
-        while self._thirst_ms and self._thirst_ms[0] <= now_ms:
-            if water.drawing_l > 0 or water.rinsing_ms:
-                heapq.heapreplace(self._thirst_ms, now_ms + 20_000)
-                break
-            heapq.heappop(self._thirst_ms)
+        water, thirst = self._water, self._thirst
+        thirst.come_in(now_ms)
+        while thirst.turn(now_ms, busy=water.drawing_l > 0 or water.rinsing_ms > 0):
             if not self._dead and water.serving and (water.tank_l > 0.3 or not water.pump_works):
-                water.drawing_l = LITRES[month - 1] * world.weather.water * rng.uniform(0.6, 1.4)
+                water.drawing_l = thirst.litres(now_ms)
 
     def _notice_burn(self) -> None:
         if self._water.hot_c >= BURN_SAID_C and not self._burn_said:
@@ -242,23 +226,9 @@ class WaterDispenser:
         )
         return next((name for name, is_so in checks if is_so()), "idle")
 
-    def _tds(self) -> tuple[float, float]:
-        if self._tds_stuck is not None:
-            return self._tds_stuck
-        rng = self._rng
-        tds_in = self._tds_in + rng.gauss(0, 1.2)
-        passes = 0.25 if "worn_membrane" in self._faults else self._passes
-        tds_out = tds_in * passes + rng.gauss(0, 0.3)
-        if "bad_water" in self._faults:
-            tds_out = float(self._faults["bad_water"]["tds"]) + rng.gauss(0, 1.5)
-        self._readings += 1
-        if "tds_wild" in self._faults and self._readings % 6 == 0:
-            tds_out = 900.0
-        return round(tds_in), round(max(0.0, tds_out), 1)
-
     def _values(self, now_ms: int) -> dict[str, Value]:
         water = self._water
-        tds_in, tds_out = self._tds()
+        tds_in, tds_out = self._tds.read(self._faults)
         drawing = water.drawing_l > 0 and water.pump_works and water.serving
         values: dict[str, Value] = {
             "state": self._doing(),

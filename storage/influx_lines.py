@@ -74,7 +74,7 @@ def lines_of(kept: Kept) -> list[str]:
     """The lines of a message of the outbox; BadMessage when it cannot be read any more."""
     try:
         return _plain_lines(kept)
-    except (_NotPlain, KeyError, TypeError, ValueError):
+    except (_NotPlain, AttributeError, KeyError, TypeError, ValueError):
         row = row_of(kept)
         return lines(adcode_of(row.device, kept.topic), row)
 

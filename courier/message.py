@@ -46,6 +46,7 @@ def message_of(notice: NoticeRow, base_url: str, now_ms: int) -> Message:
         },
         "alert": {
             "id": alert.id,
+            "incident": alert.incident,
             "code": alert.code,
             "severity": alert.severity,
             "severity_zh": SEVERITIES.get(alert.severity, (alert.severity, ""))[0],
@@ -70,6 +71,8 @@ def _texts(notice: NoticeRow) -> tuple[str, str]:
     """What happened and what to do stands in the alert's own text; the end of it is said here."""
     alert = notice.alert
     if notice.what != "resolved":
+        if alert.incident != alert.id:
+            return f"【同一事件】{alert.text_zh}", f"[Same incident] {alert.text_en}"
         return alert.text_zh, alert.text_en
     ended_ms = alert.resolved_ms if alert.resolved_ms is not None else notice.created_ms
     minutes = max(0, ended_ms - alert.happened_ms) // 60_000

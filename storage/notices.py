@@ -56,6 +56,8 @@ class AlertFacts(NamedTuple):
     resolved_ms: int | None
     resolved_reason: str | None
     note: str | None
+    incident: str
+    """Its own id, or that of the first safety alert of the station that is still open, if this one followed."""
 
 
 def create(conn: Connection, alert_id: str, what: What, channel: str, now_ms: int) -> bool:
@@ -100,8 +102,16 @@ def claim(conn: Connection, channel: str, by: str, now_ms: int, limit: int = 20)
     ids = list(conn.scalars(change))
     if not ids:
         return []
+    first = alert.alias("first")
+    incident = (
+        sa.select(sa.func.min(first.c.id))
+        .where(first.c.station == alert.c.station, first.c.safety, first.c.resolved_ms.is_(None))
+        .where(alert.c.safety, first.c.id < alert.c.id)
+        .scalar_subquery()
+        .label("incident")
+    )
     query = (
-        sa.select(notice, alert, station.c.name, station.c.name_en, station.c.address)
+        sa.select(notice, alert, incident, station.c.name, station.c.name_en, station.c.address)
         .join(alert, alert.c.id == notice.c.alert_id)
         .outerjoin(station, station.c.id == alert.c.station)
         .where(notice.c.id.in_(ids))
@@ -184,6 +194,7 @@ def _row(row: Row[Any]) -> NoticeRow:
         row.alert_resolved_ms,
         row.alert_resolved_reason,
         row.alert_note,
+        row.incident or row.alert_id,
     )
     return NoticeRow(
         row.notice_id,

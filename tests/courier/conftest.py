@@ -56,14 +56,16 @@ Tell = Callable[..., None]
 def tell(db: Database, clock: StepClock) -> Tell:
     """Write an alert and its notice."""
 
-    def write(alert_id: str, what: notices.What = "opened", reason: str = "cleared") -> None:
+    def write(
+        alert_id: str, what: notices.What = "opened", reason: str = "cleared", safety: bool = False
+    ) -> None:
         now_ms = clock.now_ms()
         with db.write() as conn:
             if what == "opened":
                 conn.execute(
                     sa.insert(alert).values(
                         id=alert_id, station="331002-0001", adcode="331002", kind="swap_cabinet", n=1, part=7,
-                        code=f"battery_hot_{alert_id}", severity="major", safety=False, state="firing",
+                        code=f"battery_hot_{alert_id}", severity="major", safety=safety, state="firing",
                         rulebook_version=1, latched=False, happened_ms=now_ms, learned_ms=now_ms,
                         refuse_entry=False, values_json='{"temp_c":62.4}',
                         text_zh="【严重】椒江万达 · 换电柜 7 号仓：电池 62.4 ℃。",

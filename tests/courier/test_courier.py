@@ -74,6 +74,25 @@ def test_an_alert_that_a_graver_one_takes_over_is_not_told_as_recovered(
     assert over["alert"]["resolved_reason"] == "superseded"
 
 
+def test_what_follows_from_one_fire_is_told_as_one_incident(
+    courier: Courier, channel: RecordingChannel, tell: Tell
+) -> None:
+    tell("a", safety=True)
+    tell("b", safety=True)
+    tell("c")
+    courier.round()
+    first, second, other = (message.body for message in channel.messages)
+    assert first["alert"]["incident"] == second["alert"]["incident"] == "a"
+    assert not first["text_zh"].startswith("【同一事件】")
+    assert second["text_zh"].startswith("【同一事件】【严重】")
+    assert second["text_en"].startswith("[Same incident] Slot 7")
+    assert other["alert"]["incident"] == "c"
+    tell("a", "resolved")
+    tell("d", safety=True)
+    courier.round()
+    assert channel.messages[-1].body["alert"]["incident"] == "b"
+
+
 def test_what_did_not_arrive_is_tried_again_later_and_later(
     courier: Courier, channel: RecordingChannel, tell: Tell, outcome: Outcome, clock: StepClock
 ) -> None:

@@ -57,7 +57,7 @@ class AlertFacts(NamedTuple):
     resolved_reason: str | None
     note: str | None
     incident: str
-    """Its own id, or that of the first safety alert of the station that is still open, if this one followed."""
+    """Its own id, or that of the first safety alert of the station still open, if this one followed it."""
 
 
 def create(conn: Connection, alert_id: str, what: What, channel: str, now_ms: int) -> bool:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from device_sim.injections import Injection
 from device_sim.scenario import Scenario, read_scenario
 from runtime.cli import app
 from runtime.first_rulebook import SHIPPED
-from runtime.week_report import Outcome, remarks, run_scenario, table
+from runtime.simulated_week import SimulatedWeek
+from runtime.week_report import Outcome, remarks, run_scenario, stations_of, table
 
 pytestmark = pytest.mark.integration
 TOWN = """
@@ -70,6 +72,16 @@ def test_the_table_ends_with_totals(outcome: Outcome) -> None:
     assert rows[-1] == ("all", 5, 5, "100.0 %", 0, "100.0 %", "")
     assert ("station duplicates", 1, "none due", "", "", "", "") in rows
     assert "5 told of a fault in time" in remarks(outcome)[0]
+
+
+def test_a_battery_that_burns_is_one_alert_for_its_slot(scenario: Scenario) -> None:
+    town = stations_of(scenario, 60)
+    plan = next(one for one in town if any(device.kind == "swap_cabinet" for device in one.devices))
+    fire = Injection(0, 1, plan.id, "swap_cabinet/1", "runaway", 4_000, 5_000)
+    with SimulatedWeek(scenario, [plan], [fire], SHIPPED.read_text(encoding="utf-8")) as week:
+        codes = [alert.code for alert in week.live(5_500 / 86_400).raised if alert.device == "swap_cabinet/1"]
+    assert codes[0] == "battery_runaway"
+    assert set(codes) <= {"battery_runaway", "cabinet_smoke"}
 
 
 def test_a_rule_that_is_missing_is_missed_and_named(scenario: Scenario) -> None:

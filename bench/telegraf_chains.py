@@ -94,8 +94,9 @@ class Telegraf:
     """Theirs: Telegraf with a persistent session at QoS 1, which confirms what is written, and InfluxDB."""
 
     name = "theirs"
-    counted = 'r._field != "boot" and r._field != "seq" and r._field !~ /^slots_[0-9]+_n$/'
-    reading = 'r._field == "seq" and r._measurement != "event" and r._measurement != "link"'
+    _readings = 'r._measurement != "event" and r._measurement != "link"'
+    counted = f'{_readings} and r._field != "boot" and r._field != "seq" and r._field !~ /^slots_[0-9]+_n$/'
+    reading = f'{_readings} and r._field == "seq"'
 
     def __init__(self, folder: Path, influxd: Path, telegraf: Path, batch: int, stack: ExitStack) -> None:
         var = folder / "var"

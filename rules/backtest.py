@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, NamedTuple
 
-from devices.kind import Kind
 from devices.state import SELF, DeviceState
 from domain.facts import Mark, Value
 from domain.ids import DeviceId, edge_box
@@ -18,13 +18,11 @@ from rules.effects import Effect
 from rules.judges import Judge
 from rules.premises import told_for
 from rules.quiet_look import QuietLook
-from rules.replayed import NEVER, ReplayedDevice, replayed_device, views_of
-from rules.rule import STATION
+from rules.replayed import NEVER, ReplayedDevice, replayed_device
+from rules.replayed_station import ReplayedStation
 from rules.side_by_side import Side
-from rules.station_facts import differ, facts_of, half_life_ms, newest_ms
 from rules.station_view import Timetables
 from rules.stored import Episode, StoredMessage, StoredStation
-from rules.told_station import ToldStation
 from rules.track import Hours
 
 SOONEST_MS: Final = 200
@@ -73,12 +71,11 @@ class StationReplay:
         self._devices = {
             one.device: replayed_device(one, self._judges, roles, makers) for one in station.devices
         }
-        box = self.station
-        self._box = ReplayedDevice(box, None, box, DeviceState(), views_of(self._judges, STATION, None))
-        self._told = ToldStation(station, self._devices.values(), timetables or Timetables(Calendar()))
-        self._judged_facts: list[dict[str, Value]] = [{} for _ in self._box.views]
-        silences = [rule.silent_ms for rule in rules if rule.silent_ms is not None]
-        self._shortest_silence_ms = min(silences, default=NEVER)
+        self._whole = ReplayedStation(
+            station, self._judges, self._devices.values(), timetables or Timetables(Calendar()),
+            self._take_effects,
+        )  # fmt: skip
+        self._box = self._whole.one
         self._members = list(self._devices.values())
         self._all = [*self._members, self._box]
         self._next_ms = NEVER
@@ -122,9 +119,9 @@ class StationReplay:
         due_ms = self._away.awake_ms(self._next_ms)
         reset_ms = self._resets[0].at_ms if self._resets else NEVER
         look_ms = NEVER
-        if any(state.watch for _, state in self._box.views):
+        if self._whole.is_watching:
             # Whatever is heard next makes it worth looking at what has expired.
-            after_ms = max(self._told.until_ms, self._now_ms + 1)
+            after_ms = max(self._whole.told.until_ms, self._now_ms + 1)
             look_ms = min((one.heard_after(after_ms) for one in self._members), default=NEVER)
         if due_ms <= min(until_ms, reset_ms, look_ms):
             self._now_ms = due_ms
@@ -134,7 +131,7 @@ class StationReplay:
             self._reset(self._resets.popleft())
         elif look_ms < until_ms:
             self._now_ms = look_ms
-            self._judge_station(look_ms, everyone=False, heard=True)
+            self._judge_station(look_ms, force=False, moved=False, heard=True)
         else:
             return False
         return True
@@ -156,16 +153,16 @@ class StationReplay:
         moved = False
         if event is None or not event.startswith("reply."):
             one.catch_up()
-            moved = self._take_in(one, one.kind, message, mark)
+            moved = self._take_in(one, message, mark)
             self._plan(one, now_ms)
             one.look_for_box(message, mark)
         if one.due_ms == NEVER:
             self._plan(one, now_ms)
         if one.exports:
-            self._told.until_ms = 0
-        self._judge_station(now_ms, everyone=moved or clock_moved, heard=True)
+            self._whole.told.until_ms = 0
+        self._judge_station(now_ms, force=clock_moved, moved=moved, heard=True)
 
-    def _take_in(self, one: ReplayedDevice, kind: Kind, message: StoredMessage, mark: Mark) -> bool:
+    def _take_in(self, one: ReplayedDevice, message: StoredMessage, mark: Mark) -> bool:
         """Fold a message in and let the rules look; returns whether what the station is told moved."""
         now_ms, event = message.received_ms, message.event
         changes = one.fold(message, mark)
@@ -179,7 +176,7 @@ class StationReplay:
                 self._take_effects(judge, effects)
             self._judge(judge, one, state, one.quiet[at], message, changes.changed, changes.stale)
         if one.exports and (changes.changed or one.refresh_ms <= mark.at_ms):
-            return self._refresh(one, kind, now_ms)
+            return self._whole.refresh(one, now_ms)
         return False
 
     def _judge(
@@ -216,47 +213,17 @@ class StationReplay:
             return False
         one.facts.clock_fault = fault
         one.leave_box()
-        self._told.until_ms = 0
+        self._whole.told.until_ms = 0
         for _, state in one.views:
             state.clock_fault = fault
         return True
 
-    def _refresh(self, one: ReplayedDevice, kind: Kind, now_ms: int) -> bool:
-        """Read again what a device tells of its station; returns whether any of it moved."""
-        facts = facts_of(kind, one.facts, now_ms)
-        moved, _ = differ(kind, one.told, facts)
-        if not moved and newest_ms(facts) < half_life_ms(one.told):
-            return False
-        one.told = facts
-        one.refresh_ms = half_life_ms(facts)
-        self._told.until_ms = 0
-        return moved
-
-    def _judge_station(self, now_ms: int, *, everyone: bool, heard: bool) -> None:
-        """Let the rules over the whole station look, if anything that they see may have changed."""
-        everyone, self._alerts_moved = everyone or self._alerts_moved, False
-        box_ms = self._box_heard_ms(now_ms + 1)
-        for at, (judge, state) in enumerate(self._box.views):
-            if everyone or (heard and state.watch and self._may_move(at, judge, state, box_ms, now_ms)):
-                facts = self._told.facts(now_ms, self._box.facts.clock_fault, judge.alarm)
-                state.seen_ms = box_ms
-                self._judged_facts[at] = facts
-                codes = judge.open_codes()
-                effects = judge.watcher.station(self.station, state, facts, now_ms, codes)
-                self._take_effects(judge, effects)
-                self._plan(self._box, now_ms)
-            elif state.seen_ms is None and box_ms is not None:
-                state.seen_ms = box_ms
-                self._plan(self._box, now_ms)
+    def _judge_station(self, now_ms: int, *, force: bool, moved: bool, heard: bool) -> None:
+        force, self._alerts_moved = force or self._alerts_moved, False
+        box_ms = partial(self._speaker_heard_ms, self.station, now_ms + 1)
+        if self._whole.judge(now_ms, box_ms, force=force, moved=moved, heard=heard):
+            self._plan(self._box, now_ms)
         self._alerts_moved = False
-
-    def _may_move(self, at: int, judge: Judge, state: DeviceState, box_ms: int | None, now_ms: int) -> bool:
-        """True when what is under way may go on: other facts than at the last look, or an end of silence."""
-        facts = self._told.facts(now_ms, self._box.facts.clock_fault, judge.alarm)
-        if self._judged_facts[at] != facts:
-            return True
-        seen_ms = state.seen_ms
-        return seen_ms is None or (box_ms is not None and box_ms - seen_ms >= self._shortest_silence_ms)
 
     def pass_time(self, until_ms: int) -> None:
         """Everything that falls due up to this moment. While the hub was away, nobody looked."""
@@ -268,7 +235,7 @@ class StationReplay:
             if one.due_ms <= now_ms:
                 self._look(one, now_ms)
         if self._alerts_moved:
-            self._judge_station(now_ms, everyone=False, heard=False)
+            self._judge_station(now_ms, force=True, moved=False, heard=False)
         self._next_ms = min((one.due_ms for one in self._all), default=NEVER)
 
     def _look(self, one: ReplayedDevice, now_ms: int) -> None:
@@ -276,11 +243,11 @@ class StationReplay:
         one.due_ms = NEVER
         if one is self._box:
             # A deadline is met with what is true now, not with what was last told.
-            self._judge_station(now_ms, everyone=True, heard=False)
+            self._judge_station(now_ms, force=True, moved=False, heard=False)
         heard_ms, floor_ms = self._heard_ms(one, now_ms), self._floor_ms(now_ms)
         for judge, state in one.views:
             if one is self._box:
-                state.seen_ms = self._box_heard_ms(now_ms)
+                state.seen_ms = self._speaker_heard_ms(self.station, now_ms)
             due_ms = judge.watcher.due_at(one.device, state, heard_ms=heard_ms, floor_ms=floor_ms)
             if due_ms is not None and due_ms <= now_ms:
                 one.leave_box()
@@ -307,8 +274,8 @@ class StationReplay:
                 if at_ms is not None:
                     due_ms = min(due_ms, max(at_ms, now_ms + SOONEST_MS))
         if one is self._box:
-            waits = any(state.watch for _, state in one.views)
-            due_ms = min(due_ms, max(self._told.wake_ms(waits=waits), now_ms + SOONEST_MS))
+            wake_ms = self._whole.told.wake_ms(waits=self._whole.is_watching)
+            due_ms = min(due_ms, max(wake_ms, now_ms + SOONEST_MS))
         one.due_ms = due_ms
         self._next_ms = min(self._next_ms, due_ms)
 
@@ -323,9 +290,6 @@ class StationReplay:
 
     def _heard_ms(self, one: ReplayedDevice, now_ms: int) -> int | None:
         return None if one.speaker == one.device else self._speaker_heard_ms(one.speaker, now_ms) or 0
-
-    def _box_heard_ms(self, before_ms: int) -> int | None:
-        return self._speaker_heard_ms(self.station, before_ms)
 
     def _speaker_heard_ms(self, speaker: DeviceId, before_ms: int) -> int | None:
         heard_ms = self._heard.get(speaker, -1)

@@ -6,15 +6,16 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from devices.derived import Derived
-from devices.kind import Export, Kind
+from devices.kind import Kind
 from devices.state import SELF, DeviceState
-from domain.facts import Facts, Value
+from domain.facts import Value
 from rules.comparisons import Alternatives, Comparison, Side, alternatives_of, alternatives_of_not
 from rules.conditions import Condition
+from rules.reach import Place, Reach, derived_reach
 from rules.rule import CLOCK_FAULT, Rule
 from rules.safe_box import Limits, SafeBox
 from rules.standing import Standing
+from rules.told_bounds import Bounds, is_bounded, is_steady
 
 _STEP_MIN: Final = 5
 _SHARE: Final = 0.49
@@ -30,38 +31,18 @@ class _Claim(NamedTuple):
     alternatives: Alternatives
 
 
-class _Reach(NamedTuple):
-    """From where to where a value may lie while its source stays; `up` and `down` say whether the source
-    may go on in that direction as far as there is room. `minutes` of it pass by themselves."""
-
-    low: float
-    high: float
-    limits: Limits | None = None
-    name: str = ""
-    free: bool = False
-    minutes: bool = False
-    held: float | None = None
-    """The least value while the source stays as it is."""
-
-
-class _Place(NamedTuple):
-    """A device or part: where its facts, its limits and its derived facts are."""
-
-    facts: Facts
-    limits: Limits
-    derived: Mapping[str, Derived]
-    metrics: frozenset[str]
-
-
 class BoxMaker:
-    """The rules of some rulebooks over one kind, for many reports."""
+    """The rules of some rulebooks over one kind (None: over the whole station), for many reports."""
 
-    def __init__(self, kind: Kind, rules: Iterable[Rule]) -> None:
-        self._kind = kind
+    def __init__(self, kind: Kind | None, rules: Iterable[Rule]) -> None:
         self._claims: list[_Claim] = []
-        self._hopeless = any(export.sources is None for export in kind.exports)
-        self._derived = {one.name: one for one in kind.derived}
-        self._inner = {one.name: one for one in kind.parts.derived} if kind.parts else {}
+        self._hopeless = False
+        self._metrics = frozenset(kind.metrics) if kind else frozenset()
+        self._part_metrics = frozenset(kind.part_metrics) if kind else frozenset()
+        self._exports = kind.exports if kind else ()
+        self._derived = {one.name: one for one in kind.derived} if kind else {}
+        self._inner = {one.name: one for one in kind.parts.derived} if kind and kind.parts else {}
+        self._truths = {one.name for one in kind.metrics.values() if one.type == "bool"} if kind else set()
         seen: set[tuple[bool, str]] = set()
         for rule in rules:
             if rule.when is None or (rule.in_part, rule.when.source) in seen:
@@ -80,17 +61,19 @@ class BoxMaker:
         fields: Mapping[str, Value],
         parts: Mapping[int, Mapping[str, Value]],
         standing: Iterable[Standing] = (),
+        bounds: Bounds | None = None,
     ) -> SafeBox | None:
         """A box round a report that has just been folded in; None when there is none. `standing` is what
-        rules have under way: that stays as it is, too."""
+        rules have under way: that stays as it is, too. So does what is told of the station, as far as
+        `bounds` say: without them, all of it."""
         if self._hopeless or len(parts) + 1 != len(state.parts) or state.clock_fault:
             return None
-        places = {SELF: _Place(state.own, Limits(known=fields), self._derived, frozenset(self._kind.metrics))}
+        places = {SELF: Place(state.own, Limits(known=fields), self._derived, self._metrics)}
         for n, inner in parts.items():
             facts = state.parts.get(n)
             if facts is None:
                 return None
-            places[n] = _Place(facts, Limits(known=inner), self._inner, frozenset(self._kind.part_metrics))
+            places[n] = Place(facts, Limits(known=inner), self._inner, self._part_metrics)
         box = SafeBox({n: place.limits for n, place in places.items()}, at_ms)
         excused: set[tuple[int, str]] = set()
         for one in standing:
@@ -110,8 +93,13 @@ class BoxMaker:
                     continue
                 if not _Proof(box, place, places[SELF]).holds(claim):
                     return None
-        for export in self._kind.exports:
-            if not _steady(export, places, box):
+        for export in self._exports:
+            if bounds is not None and export.name not in bounds:
+                continue
+            bound = bounds[export.name] if bounds is not None else None
+            if bound is not None and is_bounded(export, bound, places[SELF], box, self._truths):
+                continue
+            if export.sources is None or not is_steady(export, places, box):
                 return None
         if not all(place.limits.hold() for place in places.values()):
             return None
@@ -130,8 +118,8 @@ class _Proof(NamedTuple):
     """That a condition is not true now, and what must stay as it is for that."""
 
     box: SafeBox
-    place: _Place
-    own: _Place
+    place: Place
+    own: Place
 
     def holds(self, claim: _Claim) -> bool:
         """Put into the limits what the proof rests on; False when there is none."""
@@ -140,7 +128,7 @@ class _Proof(NamedTuple):
                 return False
         return all(any(self._is_false(one) for one in comparisons) for comparisons in claim.alternatives)
 
-    def _of(self, name: str) -> _Place:
+    def _of(self, name: str) -> Place:
         inner = name in self.place.metrics or name in self.place.derived
         return self.place if inner else self.own
 
@@ -200,19 +188,19 @@ class _Proof(NamedTuple):
             place.limits.fixed[name] = place.facts.values.get(name)
         return True
 
-    def _reach(self, side: Side) -> _Reach | None:
+    def _reach(self, side: Side) -> Reach | None:
         value = self._value(side)
         if side.name is None:
-            return _Reach(float(value), float(value)) if isinstance(value, (int, float)) else None
+            return Reach(float(value), float(value)) if isinstance(value, (int, float)) else None
         place = self._of(side.name)
         derived = place.derived.get(side.name)
         if derived is None:
             if not isinstance(value, (int, float)):
                 return None
-            return _Reach(value, value, place.limits, side.name, free=True)
-        return _derived_reach(place, derived, value)
+            return Reach(value, value, place.limits, side.name, free=True)
+        return derived_reach(place, derived, value)
 
-    def _apart(self, greater: tuple[Side, _Reach], less: tuple[Side, _Reach], *, strict: bool) -> bool:
+    def _apart(self, greater: tuple[Side, Reach], less: tuple[Side, Reach], *, strict: bool) -> bool:
         """`greater > less` (`>=` when not strict) is false, and stays so within limits that are put down."""
         (up_side, up), (down_side, down) = greater, less
         top, bottom = _scaled(up_side, up.high), _scaled(down_side, down.low)
@@ -249,22 +237,6 @@ class _Proof(NamedTuple):
         return True
 
 
-def _derived_reach(place: _Place, derived: Derived, value: Value) -> _Reach | None:
-    moves = getattr(derived, "moves", "freely")
-    source = place.facts.values.get(derived.source)
-    if moves == "within":
-        known = [one[1] for one in place.facts.memory.get(derived.name) or () if one[1] is not None]
-        if isinstance(source, (int, float)) and not isinstance(source, bool):
-            known.append(source)
-            return _Reach(min(known), max(known), place.limits, derived.source, free=True)
-        return None
-    if not isinstance(value, (int, float)) or derived.source not in place.limits.known:
-        return None
-    if moves == "rises":
-        return _Reach(0.0, value, place.limits, derived.source, minutes=True, held=value)
-    return _Reach(0.0, value, place.limits, derived.source) if moves == "falls" else None
-
-
 def _is_number(one: Comparison) -> bool:
     constant = one.right.constant if one.right.name is None else one.left.constant
     return not isinstance(constant, (bool, str))
@@ -272,34 +244,3 @@ def _is_number(one: Comparison) -> bool:
 
 def _scaled(side: Side, value: float) -> float:
     return value * side.factor + side.shift
-
-
-def _steady(export: Export, places: Mapping[int, _Place], box: SafeBox) -> bool:
-    """What the station is told of stays as it is; False when nobody can say so."""
-    for name in export.sources or ():
-        for n, place in places.items():
-            derived = place.derived.get(name)
-            source = name if derived is None else derived.source
-            if source not in place.limits.known:
-                if place.facts.values.get(source) is not None and (n == SELF or name in place.metrics):
-                    return False
-                continue
-            if derived is None:
-                place.limits.fixed[name] = place.facts.values.get(name)
-            elif export.whole:
-                reach = _derived_reach(place, derived, None)
-                if reach is None:
-                    return False
-                middle = round(reach.low)
-                low, high = math.nextafter(middle - 0.5, math.inf), math.nextafter(middle + 0.5, -math.inf)
-                if not low <= reach.low <= reach.high <= high:
-                    return False
-                place.limits.span(source, low, high)
-            else:
-                steady = getattr(derived, "steady_until_ms", None)
-                memory = place.facts.memory.get(name)
-                if steady is None or not memory:
-                    return False
-                place.limits.fixed[source] = place.facts.values.get(source)
-                box.until_ms = min(box.until_ms, steady(memory))
-    return True

@@ -20,6 +20,7 @@ from rules.safe_box import SafeBox
 from rules.standing import standing_of
 from rules.station_facts import DeviceFacts, half_life_ms
 from rules.stored import StoredDevice, StoredMessage
+from rules.told_bounds import Bounds
 from rules.track import GAP_MS, Track
 
 NEVER: Final = 2**62
@@ -50,6 +51,10 @@ class ReplayedDevice:
     mark: Mark = _NOWHERE
     """The highest place in the order of facts so far."""
     box: SafeBox | None = None
+    bounds: Bounds | None = None
+    """Within which what is told of the station may move without anybody looking."""
+    kept: Bounds | None = None
+    """The bounds to which the box keeps."""
     track: Track | None = None
     at: int = 0
     """The first report of the track that was not passed yet."""
@@ -70,9 +75,10 @@ class ReplayedDevice:
         self.finish()
         before = self.track
         self.track, self.at = track, 0
-        goes_on = before is not None and (before.speaker, before.boot) == (track.speaker, track.boot)
-        after_ms, next_ms = self.mark.at_ms, track.at_ms[0]
-        if not goes_on or track.heads.seq[0] <= self.mark.seq or not 0 < next_ms - after_ms <= GAP_MS:
+        if before is None or track.received_ms[0] - before.received_ms[-1] > GAP_MS:
+            track.gaps.insert(0, 0)
+        same_run = before is not None and (before.speaker, before.boot) == (track.speaker, track.boot)
+        if not same_run or track.heads.seq[0] <= self.mark.seq or track.at_ms[0] <= self.mark.at_ms:
             self.leave_box()
         self._look_ahead()
 
@@ -148,8 +154,9 @@ class ReplayedDevice:
         track = self.track
         if track is None or self.at >= len(track):
             return -1
-        gap = bisect_left(track.gaps, self.at + 1)
-        return track.received_ms[(track.gaps[gap] if gap < len(track.gaps) else len(track)) - 1]
+        gap = bisect_left(track.gaps, self.at)
+        end = track.gaps[gap] if gap < len(track.gaps) else len(track)
+        return track.received_ms[end - 1] if end > self.at else -1
 
     def look_for_box(self, message: StoredMessage, mark: Mark) -> None:
         """Find a box round a report that was folded in, unless that was in vain lately."""
@@ -161,7 +168,10 @@ class ReplayedDevice:
         standing = [one for judge, state in self.views for one in standing_of(judge, state)]
         rests = [one for one in standing if one is not None]
         if len(rests) == len(standing):
-            self.box = self.maker.box(self.facts, message.at_ms, message.fields, message.parts, rests)
+            self.kept = self.bounds
+            self.box = self.maker.box(
+                self.facts, message.at_ms, message.fields, message.parts, rests, self.bounds
+            )
         self.patience = 0 if self.box is not None else min(2 * self.patience + 1, MOST_PATIENCE)
         self.tries = self.patience
         self._look_ahead()
@@ -187,6 +197,13 @@ class ReplayedDevice:
                     for track, begin, end in put_off:
                         values += track.sheets[n].columns[one.source][begin:end]
                     _look_back(one, facts, times, values)
+
+    def tell(self, facts: DeviceFacts) -> None:
+        """Tell this of the station from now on."""
+        self.told = facts
+        self.refresh_ms = half_life_ms(facts)
+        if self.track is not None and self.end > self.at:
+            self.tell_again(self.track.at_ms[self.end - 1])
 
     def tell_again(self, at_ms: int) -> None:
         """What is told of the station is the same within the box, and as young as the last report."""

@@ -6,8 +6,9 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
+from devices.state import SELF
 from domain.facts import Value
 from rules.track import Column, Sheet, Track
 
@@ -32,12 +33,40 @@ class Limits:
 
     def hold(self) -> bool:
         """True when what is known lies within the limits: a window may still remember more."""
-        fields = self.known
+        return self.hold_for(self.known)
+
+    def hold_for(self, fields: Mapping[str, Value]) -> bool:
+        """True when these fields lie within the limits."""
         for name, (low, high) in self.spans.items():
-            value = fields[name]
+            value = fields.get(name)
             if value is None or not low <= value <= high:  # type: ignore[operator]
                 return False
-        return all(fields[name] == fixed for name, fixed in self.fixed.items())
+        return all(fields.get(name) == fixed for name, fixed in self.fixed.items())
+
+
+class Told(NamedTuple):
+    """What is told of the station, made of these fields, must stay within its bound."""
+
+    sources: tuple[str, ...]
+    telling: Mapping[tuple[Value, ...], Value]
+    bound: tuple[float, float]
+
+    def end_of(self, sheet: Sheet, begin: int, end: int) -> int:
+        """The first report from `begin` on, before `end`, of which something else is told."""
+        columns = [sheet.columns[name] for name in self.sources]
+        width = _FIRST_LOOK
+        while begin < end:
+            stop = min(begin + width, end)
+            window = list(zip(*(column[begin:stop] for column in columns), strict=True))
+            wrong = {said for said in set(window) if not self._is_within(said)}
+            if wrong:
+                return next(begin + at for at, said in enumerate(window) if said in wrong)
+            begin, width = stop, 2 * width
+        return end
+
+    def _is_within(self, said: tuple[Value, ...]) -> bool:
+        told = self.telling[said]
+        return isinstance(told, (int, float)) and self.bound[0] <= told <= self.bound[1]
 
 
 @dataclass(slots=True)
@@ -47,6 +76,7 @@ class SafeBox:
     parts: dict[int, Limits]
     at_ms: int
     until_ms: int = FOREVER_MS
+    told: list[Told] = field(default_factory=list)
 
     def end_of(self, track: Track, begin: int) -> int:
         """The first report from `begin` on that leaves the box, or follows a gap; the length of the track
@@ -60,6 +90,8 @@ class SafeBox:
             if end <= begin:
                 break
             end = _end_within(self.parts[n], sheet, begin, end)
+        for one in self.told:
+            end = one.end_of(track.sheets[SELF], begin, end)
         return end
 
 

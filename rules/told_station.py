@@ -8,7 +8,7 @@ from domain.facts import Value
 from rules.premises import Premises, premises
 from rules.replayed import NEVER, ReplayedDevice
 from rules.rule import CLOCK_FAULT
-from rules.station_facts import by_role
+from rules.station_facts import by_role, facts_of
 from rules.station_view import Timetables
 from rules.stored import StoredStation
 
@@ -38,6 +38,15 @@ class ToldStation:
         if self._known is not None:
             facts[ALARM] = alarm
         return facts
+
+    def renew(self, now_ms: int) -> None:
+        """Ask every device what it tells now, also what it was not asked for lately."""
+        for one in self._telling:
+            one.pass_to(now_ms)
+            if one.put_off and one.kind is not None:
+                one.catch_up()
+                one.tell(facts_of(one.kind, one.facts, now_ms))
+        self.until_ms = 0
 
     def wake_ms(self, *, waits: bool) -> int:
         """When the clock alone changes something. That emptiness ends by silence matters only while a rule

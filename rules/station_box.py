@@ -1,0 +1,121 @@
+"""Bounds within which what is known of a station may move while no rule over it can have anything to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from devices.kind import Kind
+from devices.state import SELF, DeviceState
+from domain.facts import Facts, Value
+from rules.box_maker import BoxMaker
+from rules.judges import Judge
+from rules.premises import RESTS_ON
+from rules.rule import Rule
+from rules.safe_box import Limits
+from rules.standing import standing_of
+from rules.station_facts import DeviceFacts
+from rules.told_bounds import Bound, Bounds
+
+EMPTY = "station.surely_empty"
+_SOMEBODY = (1.0, math.inf)
+_NOBODY = (-math.inf, 0.0)
+
+
+class StationBox:
+    """Found when the rules have looked; without limits they look whenever anything moves."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        rules = list(rules)
+        self._maker = BoxMaker(None, rules)
+        self._names = {name for rule in rules for name in rule.reads}
+        self.limits: Limits | None = None
+        self._told: dict[str, Bound] = {}
+
+    def find(
+        self, facts: Mapping[str, Value], views: Iterable[tuple[Judge, DeviceState]], now_ms: int
+    ) -> None:
+        """Find it anew round what the rules have just looked at."""
+        known = {name: facts.get(name) for name in self._names}
+        standing = [one for judge, state in views for one in standing_of(judge, state)]
+        rests = [one for one in standing if one is not None]
+        self.limits = None
+        if len(rests) == len(standing):
+            box = self._maker.box(DeviceState({SELF: Facts(known)}), now_ms, known, {}, rests, {})
+            self.limits = None if box is None else box.parts[SELF]
+        self._told = {} if self.limits is None else _told(self.limits, facts)
+
+    def holds(self, facts: Mapping[str, Value]) -> bool:
+        """True when no rule has anything to do because these are the facts now."""
+        return self.limits is not None and self.limits.hold_for(facts)
+
+    def bounds(self, kind: Kind) -> Bounds | None:
+        """Within which what a device of this kind tells may move; None: everything counts."""
+        if self.limits is None:
+            return None
+        told = self._told
+        return {one.name: told[name] for one in kind.exports if (name := f"{one.role}.{one.name}") in told}
+
+
+def covers(kept: Bounds | None, wanted: Bounds | None) -> bool:
+    """True when what keeps to the first bounds keeps to the second ones, too."""
+    if kept is None or wanted is None:
+        return kept is None
+    for name, bound in wanted.items():
+        if name not in kept:
+            return False
+        known = kept[name]
+        if known is not None and (bound is None or not bound[0] <= known[0] <= known[1] <= bound[1]):
+            return False
+    return True
+
+
+def moves_out(bounds: Bounds | None, before: DeviceFacts, after: DeviceFacts) -> bool:
+    """True when what is told now is not within the bounds, so that rules over the station must look."""
+    if bounds is None:
+        return True
+    for name, bound in bounds.items():
+        old, new = before.get(name), after.get(name)
+        if (None if old is None else old.value) == (value := None if new is None else new.value):
+            continue
+        if bound is None or not isinstance(value, (int, float)) or not bound[0] <= value <= bound[1]:
+            return True
+    return False
+
+
+def _told(limits: Limits, facts: Mapping[str, Value]) -> dict[str, Bound]:
+    """The limits that concern what devices tell, and that which the rest is made of."""
+    told: dict[str, Bound] = dict(limits.spans)
+    told.update(dict.fromkeys(limits.fixed))
+    for name, sources in RESTS_ON.items():
+        if name not in told:
+            continue
+        if name != EMPTY:
+            told.update(dict.fromkeys(sources))
+        elif facts.get(EMPTY) is True:
+            _add(told, "occupancy.count_raw", _NOBODY)
+            told.update(dict.fromkeys(("occupancy.presence", "door.leaf")))
+        else:
+            why, bound = _why_not_empty(facts)
+            if why is None:
+                told.update(dict.fromkeys(sources))
+            elif bound is None:
+                told[why] = None
+            else:
+                _add(told, why, bound)
+    return told
+
+
+def _why_not_empty(facts: Mapping[str, Value]) -> tuple[str | None, Bound]:
+    """What is enough to know that somebody may be there."""
+    count = facts.get("occupancy.count_raw")
+    if isinstance(count, int) and count > 0:
+        return "occupancy.count_raw", _SOMEBODY
+    if facts.get("occupancy.presence") is True:
+        return "occupancy.presence", None
+    return ("door.leaf", None) if facts.get("door.leaf") == "open" else (None, None)
+
+
+def _add(told: dict[str, Bound], name: str, bound: tuple[float, float]) -> None:
+    known = told.get(name, bound)
+    told[name] = None if known is None else (max(known[0], bound[0]), min(known[1], bound[1]))

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from courier.channel import RecordingChannel
 from courier.hub_words import HubWords
+from courier.series_batch import POINTS_AT_ONCE
 from courier.series_sender import SenderOptions, SeriesSender
 from domain.ids import DeviceId
 from storage import parked, rollups, sending
@@ -106,6 +107,23 @@ def test_what_was_sent_leaves_the_outbox(db: Database, make: Make) -> None:
     with db.read() as connection:
         left = connection.scalar(sa.select(sa.func.count()).select_from(outbox))
     assert left == 1, "only the newest stays, which numbers the next"
+
+
+class OnePause(threading.Event):
+    """Ends the work when it pauses for the first time."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.set()
+        return True
+
+
+def test_full_batches_follow_each_other_and_a_smaller_one_is_followed_by_a_pause(
+    db: Database, proxy: InfluxProxy, make: Make
+) -> None:
+    keep(db, list(sensors(POINTS_AT_ONCE + 300, START_MS)))
+    make().run(OnePause())
+    assert unsent(db) == 0
+    assert proxy.writes == [POINTS_AT_ONCE, 300]
 
 
 def test_a_line_that_breaks_after_the_write_doubles_nothing(

@@ -8,11 +8,13 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.waiting import eventually
 
 POSTGRESQL = "postgres:17-bookworm"
 INFLUXDB = "influxdb:2.7"
+MOSQUITTO = "eclipse-mosquitto:2"
 ONLY = "WAYSTATION_TEST_CONTAINERS"
 
 
@@ -57,6 +59,17 @@ def influxdb() -> Iterator[str]:
     """The address of a new InfluxDB that nobody has set up; `why_none` must have been asked."""
     with _started(INFLUXDB, 8086) as place:
         yield f"http://{place}"
+
+
+def mosquitto(folder: Path) -> list[str]:
+    """The command that runs Mosquitto in a folder; `why_none` must have been asked.
+
+    It shares network and process numbers with this machine, so that tests treat it as any other process.
+    """
+    return [
+        "docker", "run", "--rm", "--network=host", "--pid=host", f"--user={os.getuid()}:{os.getgid()}",
+        f"--volume={folder}:{folder}", f"--workdir={folder}", "--entrypoint=mosquitto", MOSQUITTO,
+    ]  # fmt: skip
 
 
 @contextlib.contextmanager

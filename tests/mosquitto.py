@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -19,6 +22,7 @@ from runtime.clock import WallClock
 from runtime.mosquitto_files import Ports, export
 from runtime.secrets import Secrets
 from runtime.station_passwords import StationLogin
+from tests import containers
 from tests.waiting import eventually
 
 PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
@@ -29,13 +33,28 @@ def login(station: str, adcode: str, password: str) -> StationLogin:
     return StationLogin(edge_box(station), adcode, station, password)
 
 
+def found(folder: Path) -> list[str] | str:
+    """The command that runs Mosquitto in a folder, or why there is none.
+
+    The program that is installed comes first, then a container. An address of somebody else's would be of no
+    use: tests say who may come in, and kill it.
+    """
+    if PROGRAM is not None and not containers.only():
+        return [PROGRAM]
+    if why := containers.why_none(containers.MOSQUITTO):
+        return f"no Mosquitto: install mosquitto, or start a container: {why}"
+    return containers.mosquitto(folder)
+
+
 class Mosquitto:
     """Two listeners with TLS on ports of their own; keeps ports and store over restarts."""
 
     def __init__(self, var: Path, secrets: Secrets, logins: Sequence[StationLogin]) -> None:
-        if PROGRAM is None:
-            pytest.skip("mosquitto is not installed")
         self.var, self.folder = var, var / "mosquitto"
+        command = found(self.folder)
+        if isinstance(command, str):
+            pytest.skip(command)
+        self._command = [*command, "-c", "mosquitto.conf"]
         self._secrets = secrets
         self._process: subprocess.Popen[bytes] | None = None
         prepare(var, ["localhost", LOOPBACK], WallClock().now_ms())
@@ -48,7 +67,10 @@ class Mosquitto:
 
     @property
     def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
+        """Its own number, also where something else has started it."""
+        if self._process is None:
+            return None
+        return int((self.folder / "mosquitto.pid").read_text("ascii"))
 
     @property
     def log(self) -> str:
@@ -61,32 +83,31 @@ class Mosquitto:
 
     def start(self) -> None:
         """Start it and wait until both listeners answer."""
-        assert PROGRAM is not None
         with (self.folder / "broker.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [PROGRAM, "-c", "mosquitto.conf"], cwd=self.folder, stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen(self._command, cwd=self.folder, stdout=log, stderr=log)
         for port in (self.hub_port, self.station_port):
             eventually(lambda port=port: self._listens(port), 15, saying="mosquitto listens")  # type: ignore[misc]
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        self._end(signal.SIGKILL)
 
     def stop(self) -> None:
         """SIGTERM: it writes its store first."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
-            self._process = None
+        self._end(signal.SIGTERM)
 
     def wait(self, timeout_s: float) -> bool:
         assert self._process is not None
         self._process.wait(timeout_s)
         return True
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                if self._process.poll() is None and self.pid is not None:
+                    os.kill(self.pid, number)
+            self._process.wait(15)
+            self._process = None
 
     def _listens(self, port: int) -> bool:
         assert self._process is not None

@@ -7,11 +7,13 @@ import re
 import pytest
 
 from devices.registry import kinds
+from domain.errors import BadRulebook
 from domain.ids import DeviceId
 from rules.effects import Ask, OpenAlert
 from rules.rule import LEVEL_ZH, Rule
+from rules.rulebook import load_rulebook
 from rules.watch import Watcher
-from tests.rules.hub import CABINET, DOOR, MINUTE, SECOND, STATION, T0, Hub, Message, shipped
+from tests.rules.hub import CABINET, DOOR, MINUTE, SECOND, SHIPPED, STATION, T0, Hub, Message, shipped
 
 RULES = [pytest.param(rule, id=rule.code) for rule in shipped().rules]
 
@@ -292,3 +294,12 @@ def test_every_kind_can_be_watched_without_a_rule_of_its_own() -> None:
     for name in kinds():
         hub = Hub(DeviceId("331002-0001", name, 1))
         assert watcher.reading(hub.device, hub.state, 0, (), T0) == []
+
+
+@pytest.mark.parametrize("graver", ["cabinet_bay_hot", "battery_overheat", "room_smoke"])
+def test_a_silence_after_heat_gives_way_only_to_what_does_all_that_it_would_do(graver: str) -> None:
+    text = SHIPPED.read_text(encoding="utf-8")
+    where = text.index("  - code: silence_while_hot")
+    changed = text[:where] + text[where:].replace("[battery_runaway]", f"[{graver}]", 1)
+    with pytest.raises(BadRulebook, match=f"gives way only to one that does all it does, and '{graver}'"):
+        load_rulebook(changed, version=1)

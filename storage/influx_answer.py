@@ -11,47 +11,54 @@ from typing import Final, NamedTuple
 from domain.errors import StorageUnavailable
 from domain.facts import Value
 
+_COLUMNS: Final = ("_time", "_value", "_field", "part", "station", "_measurement", "device")
+
 
 class Row(NamedTuple):
-    """One value: when, of which field and part (0 without parts)."""
+    """One value: when, of which field, part (0 without parts), and whose, where that was asked for."""
 
     at_ns: int
     value: Value
     field: str
     part: int
+    station: str = ""
+    measurement: str = ""
+    device: str = ""
 
 
 def rows(text: Iterable[str]) -> Iterator[Row]:
-    """The rows of an answer with `_time` and, where they are asked for, `_value`, `_field` and `part`.
+    """The rows of an answer with `_time` and, where they are asked for, the other columns that `Row` has.
 
     Raises StorageUnavailable when InfluxDB gives up in the middle of its answer.
     """
     types: list[str] = []
     read: Callable[[str], Value] = _text
-    where: Mapping[str, int] | None = None
+    places: tuple[int, ...] | None = None
+    gave_up: int | None = None
     for line in csv.reader(text):
-        if not line:
-            where = None
-            continue
-        if line[0].startswith("#"):
-            where = None
-            if line[0] == "#datatype":
+        if not line or line[0].startswith("#"):
+            places = None
+            if line and line[0] == "#datatype":
                 types = line
             continue
-        if where is None:
+        if places is None:
             where = {name: at for at, name in enumerate(line)}
-            if "error" in where:
-                continue
-            at = where.get("_value")
-            read = _text if at is None or at >= len(types) else _READERS.get(types[at], _text)
+            places = tuple(where.get(name, -1) for name in _COLUMNS)
+            gave_up = where.get("error")
+            at = places[1]
+            read = _text if at < 0 or at >= len(types) else _READERS.get(types[at], _text)
             continue
-        if "error" in where:
-            raise StorageUnavailable(f"InfluxDB gave up a query: {line[where['error']][:200]}.")
+        if gave_up is not None:
+            raise StorageUnavailable(f"InfluxDB gave up a query: {line[gave_up][:200]}.")
+        at_time, at_value, at_field, at_part, at_station, at_measurement, at_device = places
         yield Row(
-            nanoseconds(line[where["_time"]]),
-            read(line[where["_value"]]) if "_value" in where else None,
-            line[where["_field"]] if "_field" in where else "",
-            int(line[where["part"]] or 0) if "part" in where else 0,
+            nanoseconds(line[at_time]),
+            read(line[at_value]) if at_value >= 0 else None,
+            line[at_field] if at_field >= 0 else "",
+            int(line[at_part] or 0) if at_part >= 0 else 0,
+            line[at_station] if at_station >= 0 else "",
+            line[at_measurement] if at_measurement >= 0 else "",
+            line[at_device] if at_device >= 0 else "",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 
 from domain.clock import Clock
 from domain.errors import NotFound
-from domain.facts import Value
 from domain.ids import DeviceId
 from storage import series_outbox
 from storage.influx import Influx, InfluxAway, Param
 from storage.influx_answer import Row
-from storage.influx_points import BESIDES, NO_CLOCK, NS_PER_MS, Shape, shape_of
+from storage.influx_messages import WHOSE, StoredMessage, put_together
+from storage.influx_points import NS_PER_MS, Shape, shape_of
 from storage.series import Point, Reading, SqlSeries
 from storage.series_outbox import Outbox
 from storage.series_question import MAX_POINTS, Aggregate, check_question, metric_of
@@ -87,40 +87,36 @@ class InfluxSeries(Outbox):
 
     def readings(self, connection: Connection, device: DeviceId, from_ms: int, to_ms: int) -> list[Reading]:
         """The messages of a device in order of time; NotFound for a kind that does not exist."""
-        return [reading for reading, _ in self.messages(device, from_ms, to_ms)]
+        return [one.reading for one in self.messages(device, from_ms, to_ms)]
 
-    def messages(
-        self, device: DeviceId, from_ms: int, to_ms: int
-    ) -> list[tuple[Reading, Mapping[str, Value]]]:
-        """The same, and beside each what else is kept of it: `device_ts_ms` and `extra`."""
+    def readings_of(
+        self, connection: Connection, devices: Sequence[DeviceId], from_ms: int, to_ms: int
+    ) -> dict[DeviceId, list[Reading]]:
+        """The same of several devices, in one question: of a few stations, since all of it is held."""
+        if from_ms >= to_ms or not devices:
+            return {device: [] for device in devices}
+        stations = sorted({device.station for device in devices})
+        params: dict[str, Param] = self._span(from_ms, to_ms)
+        # Named one by one, so that InfluxDB looks into their indexes and not at every point.
+        params |= {f"p_station{n}": station for n, station in enumerate(stations)}
+        here = " or ".join(f"r.station == p_station{n}" for n in range(len(stations)))
+        flux = (
+            f"from(bucket: p_bucket) |> range(start: p_from, stop: p_to) |> filter(fn: (r) => ({here})"
+            f' and r._field != "extra" and r._field != "device_ts_ms") {WHOSE}'
+        )
+        found = put_together(self._ask(flux, params))
+        return {device: [one.reading for one in found.get(device, ())] for device in devices}
+
+    def messages(self, device: DeviceId, from_ms: int, to_ms: int) -> list[StoredMessage]:
+        """The messages of a device in order of time, with all that is kept of each."""
         shape = _shape(device.kind)
         if from_ms >= to_ms:
             return []
-        own: dict[int, dict[str, Value]] = {}
-        flux = f"{_SERIES}){_KEEP}"
-        for row in self._ask(flux, self._params(device, 0, from_ms, to_ms)):
-            own.setdefault(row.at_ns, {})[row.field] = row.value
-        parts: dict[int, dict[int, dict[str, Value]]] = {}
+        params = self._params(device, 0, from_ms, to_ms)
+        rows = self._ask(f"{_SERIES}) {WHOSE}", params)
         if shape.part is not None:
-            params = self._params(device, 0, from_ms, to_ms) | {"p_measurement": shape.part}
-            for row in self._ask(flux, params):
-                of_part = parts.setdefault(row.at_ns, {}).setdefault(row.part, {})
-                if row.field not in BESIDES:
-                    of_part[row.field] = row.value
-        made: list[tuple[Reading, Mapping[str, Value]]] = []
-        for at_ns, fields in own.items():
-            boot, seq = fields.pop("boot", None), fields.pop("seq", None)
-            received_ms = fields.pop("received_ms", None)
-            if not isinstance(boot, str) or not isinstance(seq, int) or not isinstance(received_ms, int):
-                continue  # not written by us
-            at_ms = at_ns // NS_PER_MS
-            fields.setdefault("device_ts_ms", at_ms)
-            beside: dict[str, Value] = {name: fields.pop(name) for name in BESIDES if name in fields}
-            if beside["device_ts_ms"] == NO_CLOCK:
-                del beside["device_ts_ms"]
-            made.append((Reading(at_ms, received_ms, boot, seq, fields, parts.get(at_ns, {})), beside))
-        made.sort(key=lambda one: (one[0].at_ms, one[0].seq))
-        return made
+            rows += self._ask(f"{_SERIES}) {WHOSE}", params | {"p_measurement": shape.part})
+        return put_together(rows).get(device, [])
 
     def received_ms(self, device: DeviceId, from_ms: int, to_ms: int) -> list[int]:
         """When the messages were received that count from `from_ms` up to, not including, `to_ms`."""
@@ -155,12 +151,16 @@ class InfluxSeries(Outbox):
             return ""
         return self._before.prune(connection, before_ms, after, devices)
 
-    def _params(self, device: DeviceId, part: int, from_ms: int, to_ms: int) -> dict[str, Param]:
-        shape = shape_of(device.kind)
-        params: dict[str, Param] = {
+    def _span(self, from_ms: int, to_ms: int) -> dict[str, Param]:
+        return {
             "p_bucket": self._influx.at.bucket,
             "p_from": _moment(max(0, from_ms)),
             "p_to": _moment(min(to_ms, _END_MS)),
+        }
+
+    def _params(self, device: DeviceId, part: int, from_ms: int, to_ms: int) -> dict[str, Param]:
+        shape = shape_of(device.kind)
+        params = self._span(from_ms, to_ms) | {
             "p_measurement": (shape.part or "") if part else shape.own,
             "p_station": device.station,
             "p_device": str(device.n),

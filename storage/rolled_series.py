@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -89,6 +89,12 @@ class RolledSeries:
     def readings(self, connection: Connection, device: DeviceId, from_ms: int, to_ms: int) -> list[Reading]:
         """The messages of a device, as far as they are still there."""
         return self._raw.readings(connection, device, from_ms, to_ms)
+
+    def readings_of(
+        self, connection: Connection, devices: Sequence[DeviceId], from_ms: int, to_ms: int
+    ) -> Mapping[DeviceId, list[Reading]]:
+        """The same of several devices."""
+        return self._raw.readings_of(connection, devices, from_ms, to_ms)
 
     def first_ms(
         self, connection: Connection, device: DeviceId, part: int = 0, from_ms: int = 0

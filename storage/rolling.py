@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import sqlalchemy as sa
@@ -27,7 +28,11 @@ AFTER_MS: Final = 600_000
 """An hour is rolled up when it has been over for so long: what is under way has arrived by then."""
 AT_ONCE: Final = 6
 """Hours of a station in one step."""
+STATIONS_AT_ONCE: Final = 12
+"""So many stations' hours are read in one question: of a big cabinet, some 5,000 values each."""
 COUNTER: Final = "in_total"
+
+Told = Mapping[DeviceId, Sequence[Reading]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +54,41 @@ def roll(
     `raw_from_ms` stay as they are: their readings may be gone already.
     """
     until_ms = hour_of(now_ms - AFTER_MS)
-    for station, devices in _stations(database):
-        from_ms = _begin(database, series, station, devices, until_ms)
-        while from_ms < until_ms:
-            to_ms = min(from_ms + AT_ONCE * HOUR_MS, until_ms)
-            found = _look(database, series, timetables, station, devices, from_ms, to_ms)
+    stations = _stations(database)
+    while group := dict(islice(stations, STATIONS_AT_ONCE)):
+        yield from _roll_new(database, series, timetables, group, until_ms)
+        for station, devices in group.items():
+            yield from _roll_late(database, series, timetables, station, devices, raw_from_ms)
+
+
+def _roll_new(
+    database: Database,
+    series: Series,
+    timetables: Timetables,
+    group: Mapping[str, Sequence[DeviceId]],
+    until_ms: int,
+) -> Iterator[None]:
+    """Roll up the hours that are over. Stations that stand at the same hour are read in one question."""
+    at_ms = {name: _begin(database, series, name, devices, until_ms) for name, devices in group.items()}
+    while (from_ms := min(at_ms.values(), default=until_ms)) < until_ms:
+        to_ms = min(from_ms + AT_ONCE * HOUR_MS, until_ms)
+        together = max(1, STATIONS_AT_ONCE * HOUR_MS // (to_ms - from_ms))
+        stations = [name for name, reached_ms in at_ms.items() if reached_ms == from_ms][:together]
+        told = _told(database, series, [one for name in stations for one in group[name]], from_ms, to_ms)
+        for name in stations:
+            found = _look(database, told, timetables, name, group[name], from_ms, to_ms)
             with database.write() as connection:
                 _write(connection, found)
-                station_hours.set_rolled(connection, station, to_ms)
-            from_ms = to_ms
+                station_hours.set_rolled(connection, name, to_ms)
+            at_ms[name] = to_ms
             yield
-        yield from _roll_late(database, series, timetables, station, devices, raw_from_ms)
+
+
+def _told(database: Database, series: Series, devices: Sequence[DeviceId], from_ms: int, to_ms: int) -> Told:
+    """What the devices said in these hours, and before as far as it reaches into them."""
+    before_ms = max((lookback_ms(kinds()[one.kind]) for one in devices), default=0)
+    with database.read() as connection:
+        return series.readings_of(connection, devices, from_ms - before_ms, to_ms)
 
 
 def _stations(database: Database) -> Iterator[tuple[str, list[DeviceId]]]:
@@ -111,7 +140,8 @@ def _roll_late(
         if again and next_ms is not None and next_ms < done_ms:
             again.append(next_ms)
         for at, one in enumerate(again):
-            found = _look(database, series, timetables, station, devices, one, one + HOUR_MS)
+            told = _told(database, series, devices, one, one + HOUR_MS)
+            found = _look(database, told, timetables, station, devices, one, one + HOUR_MS)
             with database.write() as connection:
                 _write(connection, found)
                 if at == len(again) - 1:
@@ -134,7 +164,7 @@ def _forget(connection: Connection, station: str, hour_ms: int, times: int) -> N
 
 def _look(
     database: Database,
-    series: Series,
+    told: Told,
     timetables: Timetables,
     station: str,
     devices: Sequence[DeviceId],
@@ -148,7 +178,8 @@ def _look(
     with database.read() as connection:
         for one in devices:
             kind = kinds()[one.kind]
-            readings = series.readings(connection, one, from_ms - lookback_ms(kind), to_ms)
+            begin_ms = from_ms - lookback_ms(kind)
+            readings = [reading for reading in told[one] if reading.at_ms >= begin_ms]
             records.append(record_of(kind, readings))
             inside = [reading for reading in readings if reading.at_ms >= from_ms]
             made = rollups.hours_of(one, inside)

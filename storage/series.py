@@ -85,6 +85,12 @@ class Series(Protocol):
         """The messages of a device from `from_ms` up to, not including, `to_ms`, in order of time."""
         ...
 
+    def readings_of(
+        self, connection: Connection, devices: Sequence[DeviceId], from_ms: int, to_ms: int
+    ) -> Mapping[DeviceId, list[Reading]]:
+        """The same of each of several devices, of a few stations at a time: all of it is held."""
+        ...
+
     def first_ms(
         self, connection: Connection, device: DeviceId, part: int = 0, from_ms: int = 0
     ) -> int | None:
@@ -233,6 +239,12 @@ class SqlSeries:
             Reading(at_ms, received_ms, boot, seq, _told(names, values), parts.get((at_ms, seq, boot), {}))
             for at_ms, received_ms, boot, seq, *values in rows
         ]
+
+    def readings_of(
+        self, connection: Connection, devices: Sequence[DeviceId], from_ms: int, to_ms: int
+    ) -> dict[DeviceId, list[Reading]]:
+        """The same of several devices."""
+        return {device: self.readings(connection, device, from_ms, to_ms) for device in devices}
 
     def first_ms(
         self, connection: Connection, device: DeviceId, part: int = 0, from_ms: int = 0

@@ -151,6 +151,8 @@ def in_containers(folder: Path) -> Iterator[HubInContainers]:
     try:
         hub.compose("up", "-d", "--no-build", timeout_s=300)
         eventually(hub.all_well, 180, every_s=1, saying="every container is healthy")
+        again = [service_of(one) for one in hub.containers() if one["RestartCount"]]
+        assert again == [], "no container had to be started twice"
         yield hub
     finally:
         hub.compose("down", "-v", "--remove-orphans", "-t", "20")

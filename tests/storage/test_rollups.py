@@ -174,9 +174,9 @@ def test_late_again_while_it_is_rolled_up_is_rolled_up_again(hub: Database) -> N
     _append(hub, late)
 
     class Interrupted(RolledSeries):
-        def readings(self, connection, device, from_ms, to_ms):  # type: ignore[no-untyped-def]
-            found = super().readings(connection, device, from_ms, to_ms)
-            if device == SENSOR and not self.told:
+        def readings_of(self, connection, devices, from_ms, to_ms):  # type: ignore[no-untyped-def]
+            found = super().readings_of(connection, devices, from_ms, to_ms)
+            if SENSOR in devices and not self.told:
                 self.told = True
                 _append(hub, late._replace(seq=3, at_ms=NOON_MS + 2, fields={"count_raw": 7}))
             return found

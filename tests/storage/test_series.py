@@ -283,3 +283,23 @@ def test_a_day_in_steps_that_do_not_fit_it_is_the_same_everywhere(place: Place) 
         assert [at for at, _ in found] == [at - NOON_MS for at in expected]
         reckoned = [reckon(step) for step in expected.values()]
         assert [value for _, value in found] == pytest.approx(reckoned, rel=1e-12)
+
+
+def test_several_devices_read_at_once_say_what_each_says_alone(place: Place) -> None:
+    elsewhere = DeviceId("331002-0002", "climate_sensor", 1)
+    asked = (CABINET, SENSOR, elsewhere, DeviceId(STATION, "door_lock", 7))
+    place.append(
+        reading(CABINET, 2, NOON_MS + 5, parts={3: {"temp_c": 61.0, "state": "full"}}, smoke=True),
+        reading(CABINET, 1, NOON_MS, extra={"new": 1}, parts={1: {"temp_c": 20.0}}, smoke=False),
+    )
+    place.append(reading(SENSOR, 3, NOON_MS, count_raw=4), reading(SENSOR, 4, NOON_MS + 9, count_raw=5))
+    place.append(reading(elsewhere, 5, NOON_MS + 1, temp_c=21.5))
+    place.append(reading(DeviceId("331002-0003", "climate_sensor", 1), 6, NOON_MS, temp_c=99.0))
+    with place.db.read() as connection:
+        found = place.series.readings_of(connection, asked, NOON_MS, NOON_MS + 9)
+        alone = {one: place.series.readings(connection, one, NOON_MS, NOON_MS + 9) for one in asked}
+        assert place.series.readings_of(connection, [], NOON_MS, NOON_MS + 9) == {}
+        assert place.series.readings_of(connection, [LOCK], NOON_MS, NOON_MS) == {LOCK: []}
+
+    assert found == alone
+    assert [len(found[one]) for one in asked] == [2, 1, 1, 0]

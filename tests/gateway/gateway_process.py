@@ -1,4 +1,4 @@
-"""The gateway as a process of its own, for tests that kill, freeze and replace it."""
+"""The gateway, or another part of the hub, as a process of its own, for tests that kill and replace it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ NOBODY_LISTENS = "http://127.0.0.1:9"
 class GatewayProcess:
     """`start`, then any of `kill`, `freeze`, `wake`, `stop`; its log is kept over all starts."""
 
-    def __init__(self, house: House, name: str = "gateway") -> None:
+    def __init__(self, house: House, name: str = "gateway", command: str = "gateway") -> None:
         self._house = house
+        self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self.log_file = house.var / f"{name}.log"
 
@@ -41,12 +42,13 @@ class GatewayProcess:
             "WAYSTATION_VAR_DIR": str(house.var),
             "WAYSTATION_DATABASE_URL": house.url,
             **house.place.settings,
+            **house.settings,
             "WAYSTATION_WEBHOOK_URL": NOBODY_LISTENS,
             "WAYSTATION_WEBHOOK_SECRET": "for tests only",
         }
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "runtime", "gateway", "--watched"],
+                [sys.executable, "-P", "-m", "runtime", self._command, "--watched"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

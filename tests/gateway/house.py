@@ -6,7 +6,7 @@ import json
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,8 @@ from gateway.options import GatewayOptions
 from gateway.service import Gateway
 from runtime.clock import WallClock
 from runtime.secrets import Secrets, load_or_create_secrets
-from storage import registry, rulebooks, stations
+from runtime.station_passwords import SIMULATOR
+from storage import credentials, registry, rulebooks, stations
 from storage.database import Database, open_database
 from storage.inflow import Inflow
 from storage.migrate import upgrade
@@ -76,6 +77,15 @@ def furnish(database: Database, count: int = 2) -> None:
         rulebooks.seed(connection, RULEBOOK.read_text(encoding="utf-8"), 0)
 
 
+def note_credentials(database: Database, stations_let_in: Sequence[str], now_ms: int) -> None:
+    """Who was let in and when, from which the courier writes a Mosquitto's passwords again."""
+    with database.write() as connection:
+        for name in stations_let_in:
+            credentials.add_credential(
+                connection, credentials.Credential(edge_box(name), SIMULATOR, now_ms, None)
+            )
+
+
 @dataclass
 class House:
     """What a test works with."""
@@ -88,6 +98,8 @@ class House:
     passwords: dict[str, str]
     clock: Clock = field(default_factory=WallClock)
     gateways: list[tuple[Gateway, threading.Thread]] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    """What a process of the hub is told besides where database and broker are."""
 
     @property
     def broker(self) -> HouseBroker:
@@ -239,6 +251,7 @@ def open_house(var: Path, url: str, stations_count: int = 2, broker_kind: str = 
     upgrade(url)
     database = open_database(url)
     furnish(database, stations_count)
+    note_credentials(database, names, now_ms)
     place.broker.start()
     house = House(var, url, place, keys, database, passwords)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from devices.derived import MinutesUnchanged, MovingMedian, RisePerMinute
+from devices.derived import HeldMedian, MinutesUnchanged, RisePerMinute
 from devices.kind import ColumnType, Export, Kind
 from devices.message import Event, Telemetry, metric
 from devices.state import DeviceState
@@ -77,7 +77,7 @@ KIND = Kind(
     telemetry=ClimateTelemetry,
     events={"smoke": Smoke, "sos": Sos, "leak": Leak},
     derived=(
-        MovingMedian("temp_median_c", "temp_c", over_s=300),
+        HeldMedian("temp_median_c", "temp_c", over_s=300),
         RisePerMinute("rise_c_per_min", "temp_c", over_s=180),
         MinutesUnchanged("temp_unchanged_min", "temp_c"),
     ),

@@ -9,10 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 from typing import Any, ClassVar, Literal, Protocol
 
-from domain.facts import STEP_MS, Value
+from domain.facts import Value
 
 Samples = list[list[Any]]
 Moves = Literal["within", "rises", "falls", "freely"]
@@ -20,6 +19,8 @@ Moves = Literal["within", "rises", "falls", "freely"]
 (`within`), up with the minutes and to zero when the source changes (`rises`), down only (`falls`)."""
 MAX_SAMPLES = 24
 _FOREVER_MS = 2**62
+STEPS_MIN = ((360, 60), (60, 15), (0, 5))
+"""From how many minutes on a fact that counts them moves in steps of how many."""
 MAX_TURNS = 20
 SHORTEST_RISE_MS = 3_000
 SURE_RISE_MS = 20_000
@@ -29,7 +30,11 @@ SETTLED_MS = 60_000
 
 
 class Derived(Protocol):
-    """`source` is the metric it follows; `update` takes one sample and returns (memory, value)."""
+    """`source` is the metric it follows; `update` takes one sample and returns (memory, value).
+
+    `steady_until_ms` tells until when (device time, not before the newest sample) the value stays as it is
+    while the source does: until then nobody needs to be told the same again.
+    """
 
     @property
     def name(self) -> str: ...
@@ -38,6 +43,7 @@ class Derived(Protocol):
     @property
     def type(self) -> Literal["float", "int", "bool", "str"]: ...
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]: ...
+    def steady_until_ms(self, memory: Samples) -> int: ...
 
 
 def _settle(samples: Samples) -> Samples:
@@ -79,12 +85,28 @@ def _is_number(value: Value) -> bool:
 
 
 def _window(memory: Samples | None, value: Value, at_ms: int, over_s: int) -> Samples:
-    """What was said within the last seconds; what is no number stands there as None."""
+    """What was said within the last seconds, and the last before; what is no number stands there as None."""
     samples = _insert(memory or [], value if _is_number(value) else None, at_ms)
     floor_ms = samples[-1][0] - over_s * 1000
-    if samples[0][0] < floor_ms or len(samples) > MAX_SAMPLES:
-        samples = [one for one in samples if one[0] >= floor_ms][-MAX_SAMPLES:]
-    return samples
+    while len(samples) > 1 and samples[1][0] <= floor_ms:
+        samples = samples[1:]
+    return samples[-MAX_SAMPLES:]
+
+
+def _within(samples: Samples, over_s: int) -> Samples:
+    """A window whose first sample is not too old: a value that was the same before and after stands there
+    from the window's begin, however often it was said."""
+    floor_ms = samples[-1][0] - over_s * 1000
+    (first_ms, first), *rest = samples
+    if first_ms >= floor_ms:
+        return samples
+    return [[floor_ms, first], *rest] if rest[0][1] == first else rest
+
+
+def _settled_until_ms(samples: Samples) -> int:
+    """For ever, when a window remembers nothing but the last value; else it moves with each sample."""
+    last = samples[-1][1]
+    return _FOREVER_MS if all(value == last for _, value in samples) else int(samples[-1][0])
 
 
 def _since_unknown(samples: Samples) -> Samples:
@@ -109,13 +131,20 @@ class RisePerMinute:
 
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
         samples = _window(memory, value, at_ms, self.over_s)
-        run = _since_unknown(samples)
+        run = _since_unknown(_within(samples, self.over_s))
         if len(run) < 2 or run[-1][0] - run[0][0] < SHORTEST_RISE_MS:
             return samples, None
         (first_ms, first), (last_ms, last) = run[0], run[-1]
         if last_ms - first_ms < SURE_RISE_MS and abs(last - first) < SURE_RISE:
             return samples, None
         return samples, round((last - first) * 60_000 / (last_ms - first_ms), 2)
+
+    def steady_until_ms(self, memory: Samples) -> int:
+        """It becomes known with time, and then stays at zero."""
+        until_ms = _settled_until_ms(memory)
+        last_ms, last = memory[-1]
+        known = last is None or last_ms - memory[0][0] >= SURE_RISE_MS
+        return until_ms if known else int(last_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +158,16 @@ class DropPct:
 
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
         samples = _window(memory, value, at_ms, self.over_s)
-        run = [sample for _, sample in _since_unknown(samples)]
+        run = [sample for _, sample in _since_unknown(_within(samples, self.over_s))]
         highest = max(run, default=0)
         if len(run) < 2 or highest <= 0:
             return samples, None
         return samples, round((highest - run[-1]) * 100 / highest, 1)
+
+    def steady_until_ms(self, memory: Samples) -> int:
+        """It takes two samples; then it stays at zero."""
+        last_ms, last = memory[-1]
+        return _settled_until_ms(memory) if last is None or len(memory) > 1 else int(last_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +204,19 @@ class HeldMedian:
                 return samples, float(sample)
         return samples, None
 
+    def steady_until_ms(self, memory: Samples) -> int:
+        """For ever, once nothing else is remembered."""
+        return _settled_until_ms(memory)
+
+
+def step_min(minutes: float) -> int:
+    """In steps of how many minutes a fact moves that counts them: what lasts for days is seldom news."""
+    return next(step for from_min, step in STEPS_MIN if minutes >= from_min)
+
 
 @dataclass(frozen=True, slots=True)
 class MinutesUnchanged:
-    """For how many minutes `source` has had the value it has, in steps of five: it is not news each time."""
+    """For how many minutes `source` has had its value, in steps of five at first, of an hour at last."""
 
     moves: ClassVar[Moves] = "rises"
     name: str
@@ -190,7 +233,8 @@ class MinutesUnchanged:
             if sample != last:
                 break
             since = sample_ms
-        return samples, (last_ms - since) // STEP_MS * STEP_MS // 60_000
+        minutes = int(last_ms - since) // 60_000
+        return samples, minutes // (step := step_min(minutes)) * step
 
     def steady_until_ms(self, memory: Samples) -> int:
         """Until when the value stays as it is while the source does."""
@@ -199,7 +243,7 @@ class MinutesUnchanged:
             return _FOREVER_MS
         last = samples[-1][1]
         since_ms = _run_of(samples, last)[0][0]
-        return int(since_ms) + (int(minutes) + STEP_MS // 60_000) * 60_000
+        return int(since_ms) + (int(minutes) + step_min(int(minutes))) * 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,28 +281,6 @@ class TurnsTo:
 
 
 @dataclass(frozen=True, slots=True)
-class MovingMedian:
-    """The middle value of `source` over the last `over_s` seconds: a single wild reading does not move it."""
-
-    moves: ClassVar[Moves] = "within"
-    name: str
-    source: str
-    over_s: int = 300
-    type: Literal["float"] = "float"
-
-    def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
-        samples = memory or []
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            samples = _insert(samples, value, at_ms)
-            floor = samples[-1][0] - self.over_s * 1000
-            if samples[0][0] < floor or len(samples) > MAX_SAMPLES:
-                samples = [s for s in samples if s[0] >= floor][-MAX_SAMPLES:]
-        if not samples:
-            return samples, None
-        return samples, round(float(median(one for _, one in samples)), 2)
-
-
-@dataclass(frozen=True, slots=True)
 class GrownBy:
     """By how much a counter has grown within the last `over_s` seconds; going back to zero is no loss.
 
@@ -288,3 +310,11 @@ class GrownBy:
             return samples, None
         grown = sum(max(0.0, after[1] - before[1]) for before, after in pairwise(samples))
         return samples, round(grown, 1)
+
+    def steady_until_ms(self, memory: Samples) -> int:
+        """Until the first growth leaves the window; it takes two samples to be known."""
+        if len(memory) < 2:
+            return int(memory[-1][0]) if memory else _FOREVER_MS
+        if all(before[1] >= after[1] for before, after in pairwise(memory)):
+            return _FOREVER_MS
+        return int(memory[1][0]) + self.over_s * 1000

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from devices.derived import Derived
 from devices.kind import Kind
 from devices.state import SELF, DeviceState
-from domain.facts import Mark, Value
+from domain.facts import Facts, Mark, Value
 
 Fields = Mapping[str, Value]
+FOREVER_MS = 2**62
 
 
 class Changes(NamedTuple):
@@ -53,6 +54,9 @@ def _fold_part(
     changes: Changes,
 ) -> None:
     facts = state.part_for_change(part, origin)
+    for one in derived:
+        if one.source in fields:
+            _remember_repeats(one, facts)
     changed, stale = facts.fold(fields, mark)
     for one in derived:
         if one.source in fields:
@@ -65,6 +69,27 @@ def _fold_part(
         changes.changed.append((part, changed))
     if stale:
         changes.stale.append((part, fields))
+
+
+def _remember_repeats(one: Derived, facts: Facts) -> None:
+    """What was said again without being folded in is told to a fact that looks back before it goes on."""
+    memory, known = facts.memory.get(one.name), facts.marks.get(one.source)
+    if not memory or known is None or known.at_ms <= memory[-1][0]:
+        return
+    facts.memory[one.name], _ = one.update(memory, facts.values[one.source], known.at_ms)
+
+
+def same_until_ms(derived: tuple[Derived, ...], facts: Facts, fields: Fields, mark: Mark) -> int:
+    """Until when (device time) it changes nothing that `fields` are said as they are known; 0 when they
+    are not known so, or when facts that look back must hear of it now."""
+    if not facts.knows(fields, mark):
+        return 0
+    until_ms = FOREVER_MS
+    for one in derived:
+        if one.source in fields:
+            memory = facts.memory.get(one.name)
+            until_ms = min(until_ms, one.steady_until_ms(memory) if memory else 0)
+    return until_ms if mark.at_ms < until_ms else 0
 
 
 def say_again(

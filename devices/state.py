@@ -45,7 +45,14 @@ class DeviceState:
         """Take over the content of a changed copy; whoever holds this state holds the new one."""
         self.parts, self.watch = other.parts, other.watch
         self.seen_ms, self.clock_fault = other.seen_ms, other.clock_fault
-        self.written = True
+
+    def tells_the_same(self, other: DeviceState) -> bool:
+        """True when at most ages differ, and what facts that look back remember of repetitions."""
+        if self.watch != other.watch or self.clock_fault != other.clock_fault:
+            return False
+        if self.parts.keys() != other.parts.keys():
+            return False
+        return all(facts.values == other.parts[n].values for n, facts in self.parts.items())
 
     def part_for_change(self, part: int, origin: DeviceState | None) -> Facts:
         """The facts of a part, safe to change although `origin` still shares the unchanged ones."""

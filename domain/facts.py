@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-STEP_MS = 5 * 60_000
-"""Facts that count time move in steps of this."""
-
 Value = float | int | bool | str | None
 """None means: known to be unknown. A field that was never reported is absent."""
 
@@ -38,7 +35,7 @@ class Facts:
     fields follow when somebody asks for them.
     """
 
-    __slots__ = ("_again", "_again_mark", "_marks", "memory", "values")
+    __slots__ = ("_again", "_again_mark", "_again_until_ms", "_marks", "memory", "values")
 
     def __init__(
         self,
@@ -51,6 +48,7 @@ class Facts:
         self._marks: dict[str, Mark] = {} if marks is None else marks
         self._again: Mapping[str, Value] | None = None
         self._again_mark = _NEVER
+        self._again_until_ms = 0
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Facts):
@@ -71,19 +69,23 @@ class Facts:
         """An independent copy. What `memory` holds is replaced on change, never altered."""
         return Facts(self.values.copy(), self.marks.copy(), self.memory.copy())
 
-    def repeat(self, fields: Mapping[str, Value], mark: Mark) -> None:
-        """Note that `fields`, which `says_again` or `repeats` found to be known, were said again."""
+    def repeat(self, fields: Mapping[str, Value], mark: Mark, until_ms: int) -> None:
+        """Note that `fields` were said again, which are known, and that until then (device time) it would
+        change nothing to hear the same."""
         if self._again is not fields and self._again is not None:
             self._marks.update(dict.fromkeys(self._again, self._again_mark))
         self._again = fields
         self._again_mark = mark
+        self._again_until_ms = until_ms
 
-    def repeats(self, fields: Mapping[str, Value], mark: Mark) -> bool:
-        """`says_again` for the very same fields as last time; False also where it would have to look."""
+    def repeats(self, fields: Mapping[str, Value], mark: Mark) -> int:
+        """When the very same fields as last time are said again and that changes nothing: until when that
+        is so. 0 otherwise, also where one would have to look."""
         if fields is not self._again:
-            return False
-        since_ms, seq, at_ms = self._again_mark
-        return since_ms == mark[0] and seq < mark[1] and at_ms // STEP_MS == mark[2] // STEP_MS
+            return 0
+        since_ms, seq, _ = self._again_mark
+        until_ms = self._again_until_ms
+        return until_ms if since_ms == mark[0] and seq < mark[1] and mark[2] < until_ms else 0
 
     def fold(self, fields: Mapping[str, Value], mark: Mark) -> tuple[list[str], bool]:
         """Take `fields` in where `mark` is the higher one. Returns the names whose value changed, and
@@ -102,16 +104,12 @@ class Facts:
                 changed.append(name)
         return changed, stale
 
-    def says_again(self, fields: Mapping[str, Value], mark: Mark) -> bool:
-        """True when folding `fields` would change no value: each is known, as it is, from before `mark`.
-
-        False once in five minutes, so that facts which count time are brought up to date.
-        """
+    def knows(self, fields: Mapping[str, Value], mark: Mark) -> bool:
+        """True when each of `fields` is known, as it is, from before `mark`."""
         values, marks = self.values, self.marks
-        step = mark.at_ms // STEP_MS
         for name, value in fields.items():
             known = marks.get(name)
-            if known is None or mark < known or known.at_ms // STEP_MS != step:
+            if known is None or mark < known:
                 return False
             old = values[name]
             if old != value or type(old) is not type(value):

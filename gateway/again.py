@@ -49,7 +49,8 @@ def said_again(overlay: Overlay, incoming: Incoming, route: Route, caught_up: bo
     if overlay.speakers and speaker in overlay.speakers:
         return False
     mark = Mark(boot.since_ms, seq, at_ms)
-    if not state.parts[0].repeats(fields, mark):
+    until_ms = state.parts[0].repeats(fields, mark)
+    if not until_ms:
         return False
     if boot.before is None:
         boot.begin_change()
@@ -64,7 +65,7 @@ def said_again(overlay: Overlay, incoming: Incoming, route: Route, caught_up: bo
     if received_ms - at_ms > overlay.fleet.late_ms:
         overlay.boot_rows[boot] = None
     overlay.again += 1
-    overlay.same[id(state)] = Same(device, state, fields, mark, received_ms)
+    overlay.same[id(state)] = Same(device, state, fields, mark, until_ms, received_ms)
     row = SeriesRow(
         device, speaker, boot.name, seq, at_ms, ts_ms, received_ms, fields, NOTHING, NOTHING, topic, payload,
     )  # fmt: skip

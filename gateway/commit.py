@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from devices.state import SELF
+from devices.state import SELF, DeviceState
 from domain.errors import ShardLost
 from domain.ids import SPEAKER_KIND, DeviceId
 from gateway.basis import basis_of
@@ -50,6 +50,8 @@ class Committed:
     adcodes: set[str] = field(default_factory=set)
     position: int = 0
     """The newest reading that is kept."""
+    states: set[DeviceId] = field(default_factory=set)
+    """Whose state was written."""
 
 
 class Committer:
@@ -90,9 +92,10 @@ class Committer:
         with self._database.write() as connection:
             shards.check(connection, self._options.shard, self.epoch)
             if overlay.touched:
+                committed.states = set(overlay.states)
                 if self._options.keeps:
                     self._messages(connection, overlay)
-                    self._states(connection, overlay)
+                    committed.states = self._states(connection, overlay)
                 self._alerts(connection, overlay)
                 self._stations(connection, overlay, committed)
             committed.position = self._series.position(connection) if overlay.series else self._position
@@ -109,11 +112,11 @@ class Committer:
             self._beat_ms = overlay.now_ms
         return committed
 
-    def adopt(self, overlay: Overlay, position: int) -> None:
+    def adopt(self, overlay: Overlay, committed: Committed) -> None:
         """The batch is committed: what was decided on copies becomes what is known."""
         fleet = self._fleet
         unwritten = fleet.unwritten
-        unwritten.written(overlay.boot_rows, overlay.states)
+        unwritten.written(overlay.boot_rows, committed.states)
         since = Since(overlay.now_ms, self._position)
         for device, state in overlay.states.items():
             known = fleet.states.get(device)
@@ -121,14 +124,13 @@ class Committer:
                 fleet.states[device] = state
             else:
                 known.become(state)
+                self._note(known, device, since, written=device in committed.states)
             if device.kind == SPEAKER_KIND:
                 (fleet.watched.add if state.watch else fleet.watched.discard)(device.station)
-        for device, known, fields, mark, seen_ms in overlay.same.values():
-            known.parts[SELF].repeat(fields, mark)
+        for device, known, fields, mark, until_ms, seen_ms in overlay.same.values():
+            known.parts[SELF].repeat(fields, mark, until_ms)
             known.seen_ms = seen_ms
-            if known.written:
-                known.written = False
-                unwritten.states[device] = since
+            self._note(known, device, since, written=False)
         for id_, speaker in overlay.speakers.items():
             fleet.speakers[id_].become(speaker)
         for boot in overlay.boots:
@@ -136,7 +138,7 @@ class Committer:
             if boot.written and boot not in overlay.boot_rows:
                 boot.written = False
                 unwritten.boots[boot] = since
-        self._position = position
+        self._position = committed.position
         for ended in overlay.ended:
             fleet.note_resolved(ended.key)
         for key in overlay.forgotten:
@@ -182,14 +184,13 @@ class Committer:
         events.append_many(connection, overlay.events)
         quarantine.put_many(connection, overlay.quarantine)
 
-    def _states(self, connection: Connection, overlay: Overlay) -> None:
-        states.upsert_states(
-            connection,
-            [
-                states.StateRow(device, state.to_json(), state.seen_ms, None)
-                for device, state in overlay.states.items()
-            ],
-        )
+    def _states(self, connection: Connection, overlay: Overlay) -> set[DeviceId]:
+        rows = [
+            states.StateRow(device, state.to_json(), state.seen_ms, None)
+            for device, state in overlay.states.items()
+            if self._is_news(overlay, device, state)
+        ]
+        states.upsert_states(connection, rows)
         states.upsert_boots(
             connection,
             [
@@ -200,6 +201,18 @@ class Committer:
             ],
         )
         states.upsert_speakers(connection, [_speaker_row(overlay, id_) for id_ in overlay.speaker_rows])
+        return {row.device for row in rows}
+
+    def _is_news(self, overlay: Overlay, device: DeviceId, state: DeviceState) -> bool:
+        known = self._fleet.states.get(device)
+        return known is None or device in overlay.overdue or not state.tells_the_same(known)
+
+    def _note(self, known: DeviceState, device: DeviceId, since: Since, *, written: bool) -> None:
+        if written:
+            known.written = True
+        elif known.written:
+            known.written = False
+            self._fleet.unwritten.states[device] = since
 
     def _alerts(self, connection: Connection, overlay: Overlay) -> None:
         # In the order of life: what was open ends, an episode may begin and end here, then what is open now.

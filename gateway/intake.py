@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from devices.decode import Happening, Reading, decode_event, decode_link, decode_reply, decode_telemetry
-from devices.fold import Changes, Fields, apply
+from devices.fold import Changes, Fields, apply, same_until_ms
 from devices.state import SELF, DeviceState
 from domain import topics
 from domain.clock_offset import least_offset, time_of
@@ -123,27 +123,31 @@ class Intake:
     ) -> None:
         device = member.device
         known = self.fleet.states.get(device)
-        if known is not None and not reading.parts and self._is_same(overlay, known, device, reading, timed):
-            overlay.same[id(known)] = Same(device, known, reading.fields, timed.mark, incoming.received_ms)
-            overlay.again += 1
-            return
+        if known is not None and not reading.parts:
+            until_ms = self._same_until_ms(overlay, known, member, reading, timed)
+            if until_ms:
+                said = Same(device, known, reading.fields, timed.mark, until_ms, incoming.received_ms)
+                overlay.same[id(known)] = said
+                overlay.again += 1
+                return
         state = overlay.state_for_change(device)
         state.seen_ms = incoming.received_ms
         changes = apply(member.kind, state, known, reading.fields, reading.parts, timed.mark)
         self._after_fold(overlay, member, changes, timed, reading.fields)
 
-    def _is_same(
-        self, overlay: Overlay, known: DeviceState, device: DeviceId, reading: Reading, timed: Timed
-    ) -> bool:
-        """True when the message says again what is known, and nothing waits for the time to pass.
+    @staticmethod
+    def _same_until_ms(
+        overlay: Overlay, known: DeviceState, member: Member, reading: Reading, timed: Timed
+    ) -> int:
+        """Not 0 when the message says again what is known, and nothing waits for the time to pass.
 
         Then only ages move, and those stand in the message's own row: `loading` reads them back.
         """
         if known.held_by == overlay.number or id(known) in overlay.same or known.watch:
-            return False
+            return 0
         if known.refresh_at_ms <= timed.at_ms:
-            return False
-        return known.own.says_again(reading.fields, timed.mark)
+            return 0
+        return same_until_ms(member.kind.derived, known.own, reading.fields, timed.mark)
 
     def _event(self, overlay: Overlay, incoming: Incoming, member: Member, caught_up: bool) -> None:
         happening: Happening = decode_event(member.kind, incoming.payload)

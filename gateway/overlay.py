@@ -54,6 +54,8 @@ class Same(NamedTuple):
     state: DeviceState
     fields: Mapping[str, Value]
     mark: Mark
+    until_ms: int
+    """Until when, by device time, it would change nothing to hear the same once more."""
     seen_ms: int
 
 
@@ -80,6 +82,8 @@ class Overlay:
     boot_rows: dict[Boot, None] = field(default_factory=dict)
     """Those of which more changed than one reading after the other will tell again."""
     states: dict[DeviceId, DeviceState] = field(default_factory=dict)
+    overdue: set[DeviceId] = field(default_factory=set)
+    """Those that are written although their ages alone are new."""
     same: dict[int, Same] = field(default_factory=dict)
     """By the identity of the state."""
     again: int = 0
@@ -172,7 +176,7 @@ class Overlay:
             origin.held_by = self.number
             same = self.same.pop(id(origin), None)
             if same is not None:
-                state.part_for_change(SELF, origin).repeat(same.fields, same.mark)
+                state.part_for_change(SELF, origin).repeat(same.fields, same.mark, same.until_ms)
                 state.seen_ms = same.seen_ms
         return state
 

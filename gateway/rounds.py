@@ -46,6 +46,7 @@ class Rounds:
             overlay.boot_rows[boot] = None
         for device in unwritten.due_states(now_ms):
             overlay.state_for_change(device)
+            overlay.overdue.add(device)
         for device in self._deadlines.take_due(now_ms, MAX_DUE):
             overlay.look_again.add(device)
             if device not in self._fleet.members and device.kind != SPEAKER_KIND:

@@ -17,7 +17,7 @@ from gateway.errands import find_errands, forget_reset_alerts
 from gateway.fleet import Fleet
 from gateway.health import Health
 from gateway.intake import Intake
-from gateway.interpreter import settle
+from gateway.interpreter import settle, tidy
 from gateway.loading import load_fleet
 from gateway.markers import MARKER_TOPICS, Markers
 from gateway.options import GatewayOptions
@@ -153,6 +153,7 @@ class Gateway:
         self._work(quick, bulk, due=True)
         self._desk.send()
         self._send_markers()
+        tidy()
 
     def _run_errands(self) -> None:
         errands = find_errands(self._committer, self._rules)
@@ -237,7 +238,7 @@ class Gateway:
         refresh(overlay, self._fleet, self._rules.watcher)
         work = self._desk.work(overlay)
         committed = self._patiently(lambda: self._committer.commit(overlay, work, self._lanes_since()))
-        self._committer.adopt(overlay, committed.position)
+        self._committer.adopt(overlay, committed)
         self._rounds.schedule(overlay.look_again, overlay.wakes)
         self._acknowledge(overlay, messages)
         self._desk.after_commit(work, committed)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from devices.derived import step_min
 from devices.kind import Kind
 from devices.state import SELF, DeviceState
 from domain.facts import Value
@@ -17,7 +18,6 @@ from rules.safe_box import Limits, SafeBox
 from rules.standing import Standing
 from rules.told_bounds import Bounds, is_bounded, is_steady
 
-_STEP_MIN: Final = 5
 _SHARE: Final = 0.49
 """Two values between which there is room may each use a little less than half of it."""
 
@@ -214,7 +214,7 @@ class _Proof(NamedTuple):
         if up.minutes:
             if down.limits is not None:
                 return False
-            left_min = (bottom - up_side.shift) / up_side.factor - up.high - _STEP_MIN
+            left_min = (bottom - up_side.shift) / up_side.factor - up.high - step_min(up.high)
             if left_min <= 0:
                 return False
             self.box.until_ms = min(self.box.until_ms, self.box.at_ms + int(left_min) * 60_000)

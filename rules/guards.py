@@ -5,6 +5,7 @@ Most reports are about things that are well. What can be seen with a few compari
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -64,6 +65,38 @@ def cannot_hold(guards: Guards, values: Mapping[str, Value], own: Mapping[str, V
         else:
             return False
     return bool(guards)
+
+
+class Calm(NamedTuple):
+    """While the number `name` lies between, the condition is surely not true."""
+
+    name: str
+    above: float
+    below: float
+
+
+def calm_of(guards: Guards) -> Calm | None:
+    """A number on which every group depends, and within which bounds it makes none of them true."""
+    names = [guard.name for guard in guards[0]] if guards else []
+    for name in names:
+        spans = [_calm_span(group, name) for group in guards]
+        if None not in spans:
+            above = max(span[0] for span in spans if span is not None)
+            below = min(span[1] for span in spans if span is not None)
+            if above < below:
+                return Calm(name, above, below)
+    return None
+
+
+def _calm_span(group: tuple[Guard, ...], name: str) -> tuple[float, float] | None:
+    """Between which numbers, bounds not included, one of the guards on `name` is false."""
+    for guard in group:
+        if guard.name == name and not isinstance(guard.constant, (bool, str)) and guard.constant is not None:
+            if guard.holds in (operator.gt, operator.ge):
+                return -math.inf, guard.constant
+            if guard.holds in (operator.lt, operator.le):
+                return guard.constant, math.inf
+    return None
 
 
 def alternatives(tokens: list[Token]) -> list[list[Token]]:

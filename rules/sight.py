@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from devices.kind import Kind
 from devices.state import SELF, DeviceState
 from domain.facts import Mark, Value
-from rules.guards import Guards, cannot_hold, guards_of
+from rules.guards import Calm, Guards, calm_of, cannot_hold, guards_of
 from rules.rule import CLOCK_FAULT, STATION, Rule
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class BoundRule:
     guards: Guards = ()
     gives_way: bool = False
     """Another rule of the same kind may keep it back: that one is judged first."""
+    calm: Calm | None = None
 
     def is_well(self, state: DeviceState, part: int) -> bool:
         """True when a few comparisons show that `when` is not true, whatever the rest says."""
@@ -164,7 +165,7 @@ def plan_for(kind: str, rulebook: Rulebook) -> Plan | None:
     for rule in rules:
         looks = tuple(_find(name, rule, known) for name in sorted(rule.reads))
         guards = guards_of(rule.when.source) if rule.when is not None else ()
-        bound = BoundRule(rule, looks, guards, not codes.isdisjoint(rule.inhibited_by))
+        bound = BoundRule(rule, looks, guards, not codes.isdisjoint(rule.inhibited_by), calm_of(guards))
         plan.by_code[rule.code] = bound
         for look in bound.looks:
             if not rule.in_part:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 
+from devices.derived import step_min
 from devices.kind import Export
 from devices.state import SELF, DeviceState
-from domain.facts import STEP_MS, Facts, Mark, Value
+from domain.facts import Facts, Mark, Value
 from rules.reach import Place, derived_reach
 from rules.safe_box import SafeBox, Told
 
@@ -49,7 +50,7 @@ def is_bounded(
         return False
     if reach.minutes:
         if high < math.inf:
-            left_ms = int((high - value) * 60_000) - STEP_MS
+            left_ms = int((high - value - step_min(value)) * 60_000)
             box.until_ms = min(box.until_ms, box.at_ms + left_ms)
         return True
     if reach.free:

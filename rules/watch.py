@@ -21,6 +21,7 @@ LATE_EVENT_MS = 10 * 60_000
 """An event older than this opens its alert only for a safety rule."""
 
 _NONE: frozenset[str] = frozenset()
+NUMBERS = (float, int)
 
 
 def _number_only(station: str) -> tuple[str, str]:
@@ -62,9 +63,16 @@ class Watcher:
         if plan is None:
             return []
         hits: dict[tuple[int, str], BoundRule] = {}
-        index = plan.inner if part else plan.own
+        index, watch = (plan.inner if part else plan.own), state.watch
+        facts = state.parts.get(part)
+        values = {} if facts is None else facts.values
         for name in changed:
             for bound in index.get(name, ()):
+                if (calm := bound.calm) is not None and not watch:
+                    # Most reports are about things that are well: one look is enough for them.
+                    value = values.get(calm.name)
+                    if value.__class__ in NUMBERS and calm.above < value < calm.below:
+                        continue
                 hits[part, bound.rule.code] = bound
             if not part:
                 for bound in plan.inner_by_own.get(name, ()):
@@ -82,7 +90,6 @@ class Watcher:
                 known = plan.by_code.get(code)
                 if known is not None and not known.rule.is_silence:
                     hits[inner, code] = known
-        watch = state.watch
         for last in (False, True):
             for (inner, code), bound in hits.items():
                 if bound.gives_way is last and (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.facts import STEP_MS, Facts, Mark, Value
+from domain.facts import Facts, Mark, Value
 
 REPORTS: list[dict[str, Value]] = [
     {"bolt": "locked", "leaf": "closed"},
@@ -22,8 +22,8 @@ def test_noting_that_a_report_was_repeated_ends_like_folding_it(told: list[tuple
     for seq, (which, later_ms) in enumerate(told):
         at_ms += later_ms
         fields, mark = REPORTS[which], Mark(1, seq, at_ms)
-        if noted.repeats(fields, mark) or noted.says_again(fields, mark):
-            noted.repeat(fields, mark)
+        if noted.repeats(fields, mark) or noted.knows(fields, mark):
+            noted.repeat(fields, mark, at_ms + 300_000)
         else:
             noted.fold(fields, mark)
         folded.fold(fields, mark)
@@ -31,14 +31,14 @@ def test_noting_that_a_report_was_repeated_ends_like_folding_it(told: list[tuple
     assert noted.copy() == folded
 
 
-def test_only_the_same_report_of_the_same_boot_in_the_same_step_repeats() -> None:
+def test_only_the_same_report_of_the_same_boot_within_its_time_repeats() -> None:
     facts = Facts()
     fields = REPORTS[0]
     facts.fold(fields, Mark(1, 1, 1_000))
     assert not facts.repeats(fields, Mark(1, 2, 2_000)), "it was not noted yet"
-    facts.repeat(fields, Mark(1, 2, 2_000))
-    assert facts.repeats(fields, Mark(1, 3, 3_000))
+    facts.repeat(fields, Mark(1, 2, 2_000), 300_000)
+    assert facts.repeats(fields, Mark(1, 3, 3_000)) == 300_000
     assert not facts.repeats(dict(fields), Mark(1, 3, 3_000)), "equal, but not known to be"
     assert not facts.repeats(fields, Mark(1, 2, 3_000)), "not newer"
     assert not facts.repeats(fields, Mark(2, 1, 3_000)), "another boot"
-    assert not facts.repeats(fields, Mark(1, 3, STEP_MS)), "another step"
+    assert not facts.repeats(fields, Mark(1, 3, 300_000)), "what looks back must hear of it"

@@ -189,6 +189,7 @@ class ReplayedDevice:
         derived = self.kind.parts.derived if self.kind.parts else ()
         for n in track.sheets:
             facts, fields = self.facts.parts[n], last.fields if n == SELF else last.parts[n]
+            before = facts.values.copy()
             facts.values.update(fields)
             facts.marks.update(dict.fromkeys(fields, self.mark))
             for one in self.kind.derived if n == SELF else derived:
@@ -196,7 +197,7 @@ class ReplayedDevice:
                     values: list[Value] = []
                     for track, begin, end in put_off:
                         values += track.sheets[n].columns[one.source][begin:end]
-                    _look_back(one, facts, times, values)
+                    _look_back(one, facts, times, values, before.get(one.source))
 
     def tell(self, facts: DeviceFacts) -> None:
         """Tell this of the station from now on."""
@@ -272,7 +273,7 @@ def views_of(
     ]
 
 
-def _look_back(one: Derived, facts: Facts, times: list[int], values: list[Value]) -> None:
+def _look_back(one: Derived, facts: Facts, times: list[int], values: list[Value], before: Value) -> None:
     """Give a derived fact what was said meanwhile: all that a short one can see, of a long one's the ends
     of each run of equal values."""
     name, over_s = one.name, getattr(one, "over_s", None)
@@ -285,6 +286,8 @@ def _look_back(one: Derived, facts: Facts, times: list[int], values: list[Value]
         while begin > 0 and times[begin] > floor_ms:
             begin -= 1
     every = over_s is not None and over_s <= _SHORT_S
+    if not every and values[begin] == before and values.count(before) == len(values):
+        begin = final
     for at in range(begin, final + 1):
         said = values[at]
         if every or at in (begin, final) or values[at - 1] != said or values[at + 1] != said:

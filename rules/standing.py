@@ -33,8 +33,10 @@ def standing_of(judge: Judge, state: DeviceState) -> Iterator[Standing | None]:
             yield None
         elif rule.latch:
             yield Standing(int(part), ((rule.when, True),) if rule.when is not None and entry["on"] else ())
-        elif rule.when is None or not entry["on"] or "r" in entry:
+        elif rule.when is None or "r" in entry or not (entry["on"] or rule.clear):
             yield None
         else:
+            # That it is not true any more is shown for every rule that has nothing under way, too.
+            on = ((rule.when, True),) if entry["on"] else ()
             over = () if rule.clear is None else ((rule.clear, False),)
-            yield Standing(int(part), ((rule.when, True), *over))
+            yield Standing(int(part), (*on, *over))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from runtime.broker_address import LOOPBACK
 from runtime.mosquitto_files import SHIPPED
 from runtime.secrets import load_or_create_secrets
+from runtime.settings import TREE
+from tests import containers
 from tests.mosquitto import PROGRAM, Mosquitto, login
 from tests.runtime.listener import ADCODE, ALICE, BOB, Listener
 from tests.waiting import eventually
@@ -37,14 +42,22 @@ class Place:
     def let_in(self, *stations: str) -> None:
         """These stations and no others, from the next look of the script on."""
         self._hub.let_in([login(name, ADCODE, f"password of {name}") for name in stations])
-        shutil.copytree(self._hub.folder, self.folder, dirs_exist_ok=True)
+        kept = shutil.ignore_patterns("mosquitto.conf") if self.folder.exists() else None
+        shutil.copytree(self._hub.folder, self.folder, dirs_exist_ok=True, ignore=kept)
 
-    def run(self) -> subprocess.Popen[bytes]:
+    def run(self, *command: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as said:
             self.process = subprocess.Popen(
-                [self.folder / "run.sh"], stdout=said, stderr=said, start_new_session=True
+                command or [self.folder / "run.sh"], stdout=said, stderr=said, start_new_session=True
             )
         return self.process
+
+    def in_container(self, line: str) -> str:
+        """The line of the document, for this folder and these ports, on every address inside."""
+        configuration = self.folder / "mosquitto.conf"
+        configuration.write_text(configuration.read_text("utf-8").replace(f" {LOOPBACK}\n", "\n"), "utf-8")
+        line = line.replace("$PWD/var/mosquitto", str(self.folder))
+        return line.replace("8883", str(self._hub.station_port)).replace("8683", str(self._hub.hub_port))
 
     def start(self) -> None:
         """Run the script and wait until stations are answered."""
@@ -66,8 +79,8 @@ class Place:
                         tls=self._hub.tls,
                     )
                 ]
-            except ConnectionRefusedError:
-                return []
+            except (ConnectionError, ssl.SSLError):
+                return []  # a container's port answers before the program in it
 
         (listener,) = eventually(connected, 15, every_s=0.1, saying="Mosquitto answers")
         return listener
@@ -87,8 +100,8 @@ class Place:
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.wait(20)
 
 
 @pytest.fixture
@@ -209,3 +222,20 @@ def test_a_second_one_in_the_same_folder_ends_and_harms_nobody(place: Place) -> 
     place.let_in(ALICE, BOB)
     eventually(lambda: place.welcomes(BOB), 10, every_s=0.3, saying="the first is still told")
     alice.close()
+
+
+@pytest.mark.docker
+def test_in_a_container_the_line_of_the_document_lets_in_who_is_added_later(place: Place) -> None:
+    why = containers.why_none(containers.MOSQUITTO)
+    if why:
+        pytest.skip(why)
+    (line,) = re.findall(r"`(docker run [^`]+)`", (TREE / "docs/brokers.md").read_text("utf-8"))
+    place.let_in(ALICE)
+    process = place.run("/bin/sh", "-c", f"exec {place.in_container(line)}")
+    assert place.welcomes(ALICE)
+    assert not place.welcomes(BOB)
+    place.let_in(ALICE, BOB)
+    eventually(lambda: place.welcomes(BOB), 10, every_s=0.3, saying="the new one comes in")
+
+    process.terminate()
+    assert process.wait(20) == 0, place.said

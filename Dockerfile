@@ -28,12 +28,12 @@ RUN apt-get update \
         /var/waystation-parts/gateway /var/waystation-parts/api /var/waystation-parts/courier \
         /var/waystation-parts/sim \
     && install -d -o waystation -g waystation -m 755 /var/waystation-scrape
+ENV PYTHONUNBUFFERED=1 WAYSTATION_VAR_DIR=/var/waystation
+ENTRYPOINT ["/opt/waystation/waystation"]
+CMD ["--help"]
 WORKDIR /opt/waystation
 COPY --from=packages /opt/waystation/.venv .venv
 COPY . .
 RUN python3 -m compileall -q -j 0 api conform courier device_sim devices domain gateway migrations rules runtime \
         signing storage transport web
-ENV PYTHONUNBUFFERED=1 WAYSTATION_VAR_DIR=/var/waystation
 USER 10001:10001
-ENTRYPOINT ["/opt/waystation/waystation"]
-CMD ["--help"]

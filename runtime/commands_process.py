@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from domain.errors import WaystationError
-from runtime.installation import Installation
+from runtime.installation import CannotStart, Installation
 from runtime.listening import EVERY_ADDRESS, shows_own_certificate
 from runtime.logs import start_logging
 from runtime.stopping import end_with_parent
@@ -92,15 +92,22 @@ def up(
 
 
 def broker(watched: Watched = False) -> None:
-    """Run the embedded broker.
+    """Run the embedded broker, or Mosquitto where WAYSTATION_BROKER is mosquitto.
 
     Example: ./waystation broker
     """
     with foreground("broker", watched) as here:
         from runtime.broker_address import listener_tls, prepare_certificate
         from runtime.broker_run import run_broker
+        from runtime.mosquitto_files import become_mosquitto
 
         settings = here.settings
+        if settings.broker == "mosquitto":
+            become_mosquitto(here)
+        if settings.broker != "embedded":
+            raise CannotStart(
+                f"WAYSTATION_BROKER is {settings.broker}: the broker is elsewhere, none is run here."
+            )
         own = shows_own_certificate(settings)
         if own:
             prepare_certificate(here)

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from domain.errors import WaystationError
 from runtime.broker_address import prepare_certificate
@@ -23,7 +24,7 @@ from storage.database import Database
 
 SHIPPED = TREE / "deploy" / "mosquitto"
 FOLDER = "mosquitto"
-CONFIGURATION = "mosquitto.conf"
+CONFIGURATION, SCRIPT = "mosquitto.conf", "run.sh"
 _SHIPPED_PORTS = (8683, 8883)
 
 
@@ -68,8 +69,8 @@ def export(
         if not configuration.exists():
             replace(configuration, _configuration(ports))
         elsewhere = _not_in(configuration.read_text("utf-8"), ports)
-        _write(folder / "run.sh", (SHIPPED / "run.sh").read_text("utf-8"))
-        (folder / "run.sh").chmod(0o700)
+        _write(folder / SCRIPT, (SHIPPED / SCRIPT).read_text("utf-8"))
+        (folder / SCRIPT).chmod(0o700)
         key = secrets.account.seed
         processes = {str(role): password for role, password in secrets.broker_passwords.items()}
         changed = [
@@ -97,6 +98,17 @@ def export_all(here: Installation, database: Database) -> Exported:
         logins = station_logins(connection, secrets)
     ports = Ports(here.settings.mqtt_port, here.settings.mqtt_tls_port)
     return export(here.var_dir / FOLDER, ports, secrets, logins, files_of(here.var_dir))
+
+
+def become_mosquitto(here: Installation) -> NoReturn:
+    """Fill the folder, and go on as the script that runs Mosquitto in it."""
+    database = here.database()
+    try:
+        export_all(here, database)
+    finally:
+        database.close()
+    script = here.var_dir.resolve() / FOLDER / SCRIPT
+    os.execv(script, [str(script)])  # noqa: S606
 
 
 def renew(here: Installation, database: Database) -> bool:

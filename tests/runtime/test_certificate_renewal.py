@@ -181,7 +181,7 @@ def test_mosquitto_shows_a_certificate_that_the_courier_has_renewed_and_keeps_it
     add(waystation)
     password = waystation("credential", "issue", STATION, "--password-only", **settings).out.strip()
     folder, pem = var_dir / "mosquitto", files_of(var_dir).server.certificate
-    with running([str(folder / "run.sh")], settings, port):
+    with running([str(TREE / "waystation"), "broker"], settings, port):
         first = serial_of(pem)
         station = coming(settings, port, password)
         look_after(settings, days=SERVER_DAYS - RENEW_DAYS - 2)

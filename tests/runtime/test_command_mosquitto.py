@@ -136,6 +136,13 @@ def test_without_a_database_one_sentence_says_what_comes_first(
     assert not folder.exists()
 
 
+def test_no_broker_is_run_where_it_is_elsewhere(waystation: Waystation) -> None:
+    said = waystation("broker", WAYSTATION_BROKER="nats")
+
+    assert said.code == 2
+    assert said.err.endswith("WAYSTATION_BROKER is nats: the broker is elsewhere, none is run here.\n")
+
+
 def test_a_folder_that_cannot_be_one_is_one_sentence(waystation: Waystation, folder: Path) -> None:
     folder.write_text("I was here before.", "utf-8")
     said = waystation("credential", "mosquitto")

@@ -143,7 +143,8 @@ class StationReplay:
         if one is None or one.kind is None:
             return
         one.pass_to(now_ms)
-        one.leave_box()
+        if one.leave_box():
+            self._whole.told.until_ms = 0
         self._heard[message.speaker] = now_ms
         mark, fault = self._clocks.place(message)
         one.since_ms = mark.boot_since_ms
@@ -158,8 +159,6 @@ class StationReplay:
             one.look_for_box(message, mark)
         if one.due_ms == NEVER:
             self._plan(one, now_ms)
-        if one.exports:
-            self._whole.told.until_ms = 0
         self._judge_station(now_ms, force=clock_moved, moved=moved, heard=True)
 
     def _take_in(self, one: ReplayedDevice, message: StoredMessage, mark: Mark) -> bool:

@@ -111,15 +111,17 @@ class ReplayedDevice:
         self.pass_to(self.next_ms)
         message = self.track.message(self.end)
         self.at = self.end + 1
-        self.leave_box()
         return message
 
-    def leave_box(self) -> None:
-        """From here on every report is looked at, until another box is found."""
-        if self.box is not None and self.told:
+    def leave_box(self) -> bool:
+        """From here on every report is looked at, until another box is found. True when less is known of how
+        long that counts which is told."""
+        shorter = self.box is not None and bool(self.told)
+        if shorter:
             self.tell_again(self.mark.at_ms)
         self.box = None
         self._look_ahead()
+        return shorter
 
     def _look_ahead(self) -> None:
         track = self.track

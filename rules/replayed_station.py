@@ -58,6 +58,7 @@ class ReplayedStation:
             return False
         out = moved and moves_out(one.bounds, one.told, facts)
         one.tell(facts)
+        self.told.until_ms = 0
         return out
 
     def judge(

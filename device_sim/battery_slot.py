@@ -12,7 +12,9 @@ from domain.facts import Value
 READY_SOC_PCT = 95.0
 CHARGE_PCT_PER_S = 75 / (135 * 60)
 """20 to 95 % in two and a quarter hours."""
-WARMER_C = 11.0
+WARMER_C, GENTLY_WARMER_C = 11.0, 2.75
+GENTLE_FROM_C, GENTLY = 45.0, 0.5
+"""A battery of 45 °C is charged with half the current, which makes a quarter of the heat."""
 WARM_TAU_S = 600.0
 COOL_TAU_S = 90.0
 RUNAWAY_SMOKE_C = 95.0
@@ -95,6 +97,8 @@ class BatterySlot:
         """Let `dt_s` seconds go by in air of `air_c`."""
         if self.charging:
             slower = 1.0 if self.soc_pct < 85 else max(0.25, (100 - self.soc_pct) / 15)
+            if self.temp_c >= GENTLE_FROM_C:
+                slower = min(slower, GENTLY)
             self.soc_pct = min(100.0, self.soc_pct + CHARGE_PCT_PER_S * slower * dt_s)
         self.air_c = air_c
         if self.heat == "returned":
@@ -114,7 +118,8 @@ class BatterySlot:
             rise_c_per_s = 1.5 if self.temp_c < 100 else 9.0
             self.temp_c = min(self.heat_peak_c, self.temp_c + rise_c_per_s * dt_s)
         else:
-            rest_c = air_c + (WARMER_C if self.charging else 2.0)
+            warmer_c = WARMER_C if self.temp_c < GENTLE_FROM_C else GENTLY_WARMER_C
+            rest_c = air_c + (warmer_c if self.charging else 2.0)
             tau_s = COOL_TAU_S if self.heat == "cooling" else WARM_TAU_S
             self.temp_c = rest_c + (self.temp_c - rest_c) * math.exp(-dt_s / tau_s)
             self.temp_c += self.warmer_c_per_s * dt_s

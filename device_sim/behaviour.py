@@ -65,8 +65,9 @@ class Behaviour(Protocol):
     """One simulated device. `now_ms` never jumps; it is not the station's clock, which may be wrong.
 
     `begin` comes first. `tick` is called when `next_ms` is reached, and also earlier, and returns what
-    is to be said. A dead device does not hear commands. After `fault`, `heal`, `on_command` and
-    `report_all` another `tick` follows at once.
+    is to be said. A dead device does not hear commands. After `fault`, `heal`, `set_back`, `on_command`
+    and `report_all` another `tick` follows at once. `set_back` is somebody on site who puts right what the
+    hub has cut, shut or released.
     """
 
     FAULTS: ClassVar[Mapping[str, FaultKind]]
@@ -79,6 +80,7 @@ class Behaviour(Protocol):
     def on_command(self, now_ms: int, command_id: str, action: str, args: Arguments) -> Outcome: ...
     def fault(self, now_ms: int, name: str, args: Arguments) -> None: ...
     def heal(self, now_ms: int, name: str) -> None: ...
+    def set_back(self, now_ms: int) -> None: ...
 
 
 @cache

@@ -12,6 +12,8 @@ from devices.registry import kind_of
 from domain.facts import Value
 
 KIND = kind_of("climate_sensor")
+NOISE_C = 0.08
+"""No room is the same for half a day, whatever the air conditioning is set to."""
 BEAT_MS = 60_000
 QUICK_BEAT_MS = 10_000
 """While something is wrong."""
@@ -120,6 +122,9 @@ class ClimateSensor:
         elif name == "jump":
             self._wild_c = float(args["temp_c"])
 
+    def set_back(self, now_ms: int) -> None:
+        """The hub asks nothing of it."""
+
     def heal(self, now_ms: int, name: str) -> None:
         """Somebody came, put it right and reset it by hand."""
         self._faults.discard(name)
@@ -150,7 +155,8 @@ class ClimateSensor:
         self._readings += 1
         if self._wild_c is not None and self._readings % 5 == 0:
             return self._wild_c
-        return round(min(150.0, max(-40.0, self._place.house.air_c + self._offset_c)), 1)
+        air_c = self._place.house.air_c + self._offset_c + self._rng.gauss(0, NOISE_C)
+        return round(min(150.0, max(-40.0, air_c)), 1)
 
     def _values(self) -> dict[str, Value]:
         house, faults = self._place.house, self._faults

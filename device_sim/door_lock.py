@@ -131,6 +131,10 @@ class DoorLock:
         elif name == "stays_unlocked" and self._bolt == "locked":
             self._unlock(now_ms, "inside_button", None, OPEN_S)
 
+    def set_back(self, now_ms: int) -> None:
+        """It locks and lets in as usual."""
+        self.on_command(now_ms, "on site", "resume", {})
+
     def heal(self, now_ms: int, name: str) -> None:
         """Repair."""
         self._faults.discard(name)

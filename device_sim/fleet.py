@@ -176,12 +176,12 @@ class Fleet:
             self._schedule(one)
 
     def set_back(self, station: str) -> None:
-        """Somebody is on site: what was locked down or released works as usual again."""
+        """Somebody is on site: what the hub cut, shut, locked down or released works as usual again."""
         with self._lock:
             one = self._station(station)
             now_ms, monotonic_s = self._clock.now_ms(), self._clock.monotonic_s()
             for device in one.devices.values():
-                device.behaviour.on_command(now_ms, "on site", "resume", {})
+                device.behaviour.set_back(now_ms)
             one.tick(now_ms, monotonic_s)
             self._schedule(one)
 

@@ -115,6 +115,9 @@ class OccupancySensor:
             self._drifted_ms = now_ms
             self._drift_per_ms = float(args["per_min"]) / 60_000
 
+    def set_back(self, now_ms: int) -> None:
+        """The hub asks nothing of it."""
+
     def heal(self, now_ms: int, name: str) -> None:
         """Repair; the counter is set right."""
         self._faults.discard(name)

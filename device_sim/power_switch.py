@@ -122,6 +122,13 @@ class PowerSwitch:
         elif circuit is not None and name == "stuck_relay":
             circuit.welded, circuit.on = True, False
 
+    def set_back(self, now_ms: int) -> None:
+        """The key is turned, every circuit is closed again."""
+        self._now_changed = True
+        self._cut = False
+        for one in self._circuits.values():
+            one.on = one.on or not one.welded
+
     def heal(self, now_ms: int, name: str) -> None:
         """Somebody came, repaired it, and turned the key."""
         self._pass_time(now_ms)
@@ -141,9 +148,7 @@ class PowerSwitch:
             circuit.tripped = circuit.welded = circuit.loose = False
             circuit.on, circuit.overload_a = True, 0.0
         if name in ("leakage", "overload", "hot_terminal"):
-            self._cut = False
-            for one in self._circuits.values():
-                one.on = True
+            self.set_back(now_ms)
 
     def _obey(self, action: str, args: Arguments) -> str | None:
         house = self._place.house

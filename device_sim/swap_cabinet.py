@@ -138,6 +138,12 @@ class SwapCabinet:
                     neighbour.warmer_c_per_s = 0.5 / 60
         self._beat_ms = min(self._beat_ms, now_ms + HOT_BEAT_MS)
 
+    def set_back(self, now_ms: int) -> None:
+        """Power and all slots are on again."""
+        self._pass_time(now_ms)
+        self._reset()
+        self._now_changed = True
+
     def heal(self, now_ms: int, name: str) -> None:
         """Somebody came, repaired it and set it back by hand."""
         self._pass_time(now_ms)
@@ -153,10 +159,11 @@ class SwapCabinet:
         if name == "runaway" and slot is not None:
             slot.take_out(self._air_c(now_ms))
             slot.heat = "none"
+            self._faults.pop("smoke", None)
         if name in ("overheat", "runaway", "smoke"):
-            self._reset(now_ms)
+            self._reset()
 
-    def _reset(self, now_ms: int) -> None:
+    def _reset(self) -> None:
         self._power_on = True
         for slot in self._slots.values():
             slot.enabled = slot.charger_on = True

@@ -141,6 +141,11 @@ class WaterDispenser:
         elif name in ("filter_due", "filter_expired"):
             self._wear(int(args["filter"]), 0.93 if name == "filter_due" else None, args.get("days"))
 
+    def set_back(self, now_ms: int) -> None:
+        """Water and heat come in again where nothing is in their way."""
+        for action in ("open_valve", "resume_supply", "restore_power"):
+            self.on_command(now_ms, "on site", action, {})
+
     def heal(self, now_ms: int, name: str) -> None:
         """Somebody came, repaired it, and let water and heat in again."""
         self._pass_time(now_ms)
@@ -279,14 +284,7 @@ class WaterDispenser:
         body: dict[str, Any] = take(self._own, self._values(now_ms), now_ms)
         filters: list[dict[str, Any]] = []
         for n, one in enumerate(self._water.filters, start=1):
-            said: dict[str, Value] = {
-                "medium": one.medium,
-                "litres_used": float(round(one.litres_used)),
-                "litres_total": one.litres_total,
-                "hours_used": float(round(one.hours_used)),
-                "hours_total": one.hours_total,
-            }
-            fields = take(self._parts[n], said, now_ms)
+            fields = take(self._parts[n], one.values(), now_ms)
             if fields:
                 filters.append({"n": n, **fields})
         if filters:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from domain.facts import Value
+
 TANK_L, BOILER_L = 10.0, 5.0
 REFILL_FROM_PCT, REFILL_TO_PCT = 70.0, 95.0
 REFILL_LPM, TAP_LPM, SEEP_LPM = 1.6, 1.8, 0.4
@@ -24,6 +26,16 @@ class Cartridge:
     hours_total: float
     litres_used: float = 0.0
     hours_used: float = 0.0
+
+    def values(self) -> dict[str, Value]:
+        """The fields of a report, rounded as counters are."""
+        return {
+            "medium": self.medium,
+            "litres_used": float(round(self.litres_used)),
+            "litres_total": self.litres_total,
+            "hours_used": float(round(self.hours_used)),
+            "hours_total": self.hours_total,
+        }
 
 
 def cartridges(rng: random.Random) -> list[Cartridge]:

@@ -152,13 +152,3 @@ def test_a_stuck_thermometer_is_told_after_half_a_day() -> None:
     assert hub.codes == {"climate_flat"}
     hub.say(14 * 3600, temp_c=21.6)
     assert hub.codes == set()
-
-
-def test_a_hot_room_is_told_by_the_middle_of_its_readings() -> None:
-    hub = Hub(SENSOR)
-    for minute in range(40):
-        hub.say(minute * 60, temp_c=36.0)
-    assert hub.codes == {"room_hot"}
-    for minute in range(40, 50):
-        hub.say(minute * 60, temp_c=31.0)
-    assert hub.codes == set()

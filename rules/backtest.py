@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from devices.state import SELF, DeviceState
 from domain.facts import Mark, Value
@@ -15,6 +15,7 @@ from rules.boot_clocks import BootClocks
 from rules.box_maker import BoxMaker
 from rules.calendar import Calendar
 from rules.effects import Effect
+from rules.heard import Heard
 from rules.judges import Judge
 from rules.premises import told_for
 from rules.quiet_look import QuietLook
@@ -22,20 +23,11 @@ from rules.replayed import NEVER, ReplayedDevice, replayed_device
 from rules.replayed_station import ReplayedStation
 from rules.side_by_side import Side
 from rules.station_view import Timetables
-from rules.stored import Episode, StoredMessage, StoredStation
+from rules.stored import Episode, Reset, StoredMessage, StoredStation
 from rules.track import Hours
 
 SOONEST_MS: Final = 200
 """A deadline that has come but cannot be met yet is looked at again after this."""
-
-
-class Reset(NamedTuple):
-    """A person ended an alert."""
-
-    at_ms: int
-    device: DeviceId
-    part: int
-    code: str
 
 
 class StationReplay:
@@ -60,7 +52,6 @@ class StationReplay:
         self._note = note
         self._resets = deque(resets)
         self._clocks = BootClocks(station.boots)
-        self._heard: dict[DeviceId, int] = {}
         self._now_ms = begin_ms
         self._alerts_moved = False
         self.station = edge_box(station.id)
@@ -68,15 +59,15 @@ class StationReplay:
         told = told_for(name for rule in rules for name in rule.reads)
         roles = {name.partition(".")[0] for name in told}
         makers: dict[str, BoxMaker] = {}
-        self._devices = {
-            one.device: replayed_device(one, self._judges, roles, makers) for one in station.devices
-        }
+        known = (replayed_device(one, self._judges, roles, makers) for one in station.devices)
+        self._devices = {one.device: one for one in known}
         self._whole = ReplayedStation(
             station, self._judges, self._devices.values(), timetables or Timetables(Calendar()),
             self._take_effects,
         )  # fmt: skip
         self._box = self._whole.one
         self._members = list(self._devices.values())
+        self._heard = Heard(self._members)
         self._all = [*self._members, self._box]
         self._next_ms = NEVER
 
@@ -110,8 +101,7 @@ class StationReplay:
 
     def take(self, message: StoredMessage) -> None:
         """Let the time until this message pass, and take it in."""
-        while self._let_time_pass(message.received_ms):
-            pass
+        self._pass_time(message.received_ms)
         self._take(message)
 
     def _let_time_pass(self, until_ms: int) -> bool:
@@ -122,7 +112,7 @@ class StationReplay:
         if self._whole.is_watching:
             # Whatever is heard next makes it worth looking at what has expired.
             after_ms = max(self._whole.told.until_ms, self._now_ms + 1)
-            look_ms = min((one.heard_after(after_ms) for one in self._members), default=NEVER)
+            look_ms = self._heard.next_ms(after_ms)
         if due_ms <= min(until_ms, reset_ms, look_ms):
             self._now_ms = due_ms
             self._pass_moment(due_ms)
@@ -145,7 +135,7 @@ class StationReplay:
         one.pass_to(now_ms)
         if one.leave_box():
             self._whole.told.until_ms = 0
-        self._heard[message.speaker] = now_ms
+        self._heard.note(message.speaker, now_ms)
         mark, fault = self._clocks.place(message)
         one.since_ms = mark.boot_since_ms
         clock_moved = fault is not None and self._note_clock(message.speaker, fault)
@@ -219,12 +209,12 @@ class StationReplay:
 
     def _judge_station(self, now_ms: int, *, force: bool, moved: bool, heard: bool) -> None:
         force, self._alerts_moved = force or self._alerts_moved, False
-        box_ms = partial(self._speaker_heard_ms, self.station, now_ms + 1)
+        box_ms = partial(self._heard.before, self.station, now_ms + 1)
         if self._whole.judge(now_ms, box_ms, force=force, moved=moved, heard=heard):
             self._plan(self._box, now_ms)
         self._alerts_moved = False
 
-    def pass_time(self, until_ms: int) -> None:
+    def _pass_time(self, until_ms: int) -> None:
         """Everything that falls due up to this moment. While the hub was away, nobody looked."""
         while self._let_time_pass(until_ms):
             pass
@@ -243,10 +233,10 @@ class StationReplay:
         if one is self._box:
             # A deadline is met with what is true now, not with what was last told.
             self._judge_station(now_ms, force=True, moved=False, heard=False)
-        heard_ms, floor_ms = self._heard_ms(one, now_ms), self._floor_ms(now_ms)
+        heard_ms, floor_ms = self._heard.speaker_of(one, now_ms), self._floor_ms(now_ms)
         for judge, state in one.views:
             if one is self._box:
-                state.seen_ms = self._speaker_heard_ms(self.station, now_ms)
+                state.seen_ms = self._heard.before(self.station, now_ms)
             due_ms = judge.watcher.due_at(one.device, state, heard_ms=heard_ms, floor_ms=floor_ms)
             if due_ms is not None and due_ms <= now_ms:
                 one.leave_box()
@@ -261,8 +251,8 @@ class StationReplay:
     def _plan(self, one: ReplayedDevice, now_ms: int, *, anew: bool = False) -> None:
         """Set when to look again. A look that is planned may turn out to be too early, never too late."""
         due_ms = NEVER if anew else one.due_ms
-        sure_ms = self._sure_ms(one)
-        heard_ms, floor_ms = self._heard_ms(one, now_ms), self._floor_ms(now_ms)
+        sure_ms = self._heard.sure_ms(one)
+        heard_ms, floor_ms = self._heard.speaker_of(one, now_ms), self._floor_ms(now_ms)
         for judge, state in one.views:
             if anew or due_ms == NEVER or state.watch:
                 seen_ms = state.seen_ms
@@ -277,25 +267,6 @@ class StationReplay:
             due_ms = min(due_ms, max(wake_ms, now_ms + SOONEST_MS))
         one.due_ms = due_ms
         self._next_ms = min(self._next_ms, due_ms)
-
-    def _sure_ms(self, one: ReplayedDevice) -> int:
-        """Until when it is sure that reports come in; -1 when nobody knows."""
-        if one is not self._box:
-            return one.heard_until()
-        mine = (
-            m.heard_until() for m in self._members if m.track is not None and m.track.speaker == one.device
-        )
-        return max(mine, default=-1)
-
-    def _heard_ms(self, one: ReplayedDevice, now_ms: int) -> int | None:
-        return None if one.speaker == one.device else self._speaker_heard_ms(one.speaker, now_ms) or 0
-
-    def _speaker_heard_ms(self, speaker: DeviceId, before_ms: int) -> int | None:
-        heard_ms = self._heard.get(speaker, -1)
-        for one in self._members:
-            if one.spoken_for_by(speaker):
-                heard_ms = max(heard_ms, one.heard_before(before_ms))
-        return heard_ms if heard_ms >= 0 else None
 
     def _floor_ms(self, now_ms: int) -> int:
         return max(self._begin_ms, self._away.floor_ms(now_ms))
@@ -315,7 +286,7 @@ class StationReplay:
 
     def end(self, end_ms: int) -> None:
         """Let the rest of the period pass, and tell of what is still open then."""
-        self.pass_time(end_ms)
+        self._pass_time(end_ms)
         for judge in self._judges:
             judge.end(self._tell)
 

@@ -66,3 +66,12 @@ class Episode(NamedTuple):
     ended_ms: int | None
     reason: Reason | None
     flaps: int
+
+
+class Reset(NamedTuple):
+    """A person ended an alert."""
+
+    at_ms: int
+    device: DeviceId
+    part: int
+    code: str

@@ -13,7 +13,7 @@ from devices.kind import Export, Kind
 from devices.registry import kinds
 from domain.ids import DeviceId
 from rules.away import HubAway
-from rules.backtest import Reset, StationReplay
+from rules.backtest import StationReplay
 from rules.books import Books, BookText
 from rules.calendar import Calendar
 from rules.judges import judges_of
@@ -21,7 +21,7 @@ from rules.premises import told_for
 from rules.rulebook import Rulebook
 from rules.side_by_side import Sides, side_by_side
 from rules.station_view import StationInfo, Timetables
-from rules.stored import StoredDevice, StoredStation
+from rules.stored import Reset, StoredDevice, StoredStation
 from rules.tally import Tally
 from storage import registry, rulebooks, stations
 from storage.areas import within

@@ -159,3 +159,14 @@ def test_people_in_a_hot_room_switch_the_air_conditioning_on_and_a_broken_one_do
 
     assert room_after(broken=False) <= 26.0
     assert room_after(broken=True) > 26.5
+
+
+def test_who_comes_on_site_turns_the_key() -> None:
+    where = town()
+    assert order(where, "cut_power") == "done"
+    assert order(where, "ac_cool", setpoint_c=26) == "cut off for safety: turn the key on site"
+    where.fleet.set_back(ID)
+    assert order(where, "ac_cool", setpoint_c=26) == "done"
+    where.run(60)
+    assert said(where)["cut"] is False
+    assert circuit(where, 3)["on"] is True

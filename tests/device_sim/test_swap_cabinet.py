@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from device_sim.battery_slot import BatterySlot
 from device_sim.station_plan import DevicePlan
 from domain.json_input import MAX_BYTES
 from tests.device_sim.stand_in import CABINET, plan, prepare, signed
@@ -163,3 +164,26 @@ def test_a_cabinet_of_48_slots_splits_its_report() -> None:
     assert max(len(payload) for payload in reports) < MAX_BYTES
     numbers = [part["n"] for body in where.hub.of("telemetry") for part in body["slots"]]
     assert numbers == list(range(1, 49))
+
+
+def test_a_hot_battery_is_charged_gently_and_stays_below_fifty_degrees() -> None:
+    hot = BatterySlot(1, "BT1", 20.0, 95.0, 44.0)
+    temperatures = []
+    for _ in range(4 * 60):
+        hot.pass_time(60, 42.0)
+        temperatures.append(hot.temp_c)
+    assert max(temperatures) < 50
+    assert hot.soc_pct >= 95
+
+
+def test_after_a_fire_was_put_out_nothing_smokes_and_the_power_is_back() -> None:
+    where = town()
+    where.fleet.inject(STATION, "swap_cabinet/1", "runaway", {"slot": 3})
+    where.run(120)
+    assert cabinet(where, "smoke") is True
+    assert obey(where, "cut_power")["state"] == "done"
+    where.fleet.heal(STATION, "swap_cabinet/1", "runaway")
+    where.fleet.set_back(STATION)
+    where.run(60)
+    assert cabinet(where, "smoke") is False
+    assert cabinet(where, "charging_enabled") is True

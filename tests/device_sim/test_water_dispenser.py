@@ -141,6 +141,7 @@ def test_a_fault_raises_its_alert_and_mending_it_ends_it(fault: str) -> None:
     assert where.codes <= latched, "what is mended is over, but for what a person resets"
 
 
+@pytest.mark.integration
 def test_a_very_busy_day_raises_nothing() -> None:
     where = Watched("door_lock", "occupancy_sensor", visits_per_day=400)
     before = where.known()["dispensed_litres"]
@@ -236,3 +237,22 @@ def test_without_mains_it_says_nothing_and_reports_everything_afterwards() -> No
     where.town.fleet.heal(ID, "power_switch/1")
     where.run(2)
     assert set(KIND.metrics) <= set(where.town.hub.of("telemetry", "water_dispenser")[heard])
+
+
+def test_who_comes_on_site_lets_water_in_again_but_not_while_it_leaks() -> None:
+    watched = Watched()
+    town = watched.town
+    town.fleet.inject(ID, NAME, "leak", {})
+    behaviour = town.station.devices[NAME].behaviour
+    assert behaviour.on_command(town.clock.now, "c1", "close_valve", {}).state == "done"
+    town.fleet.set_back(ID)
+    assert valve_closed(town) is True
+    town.fleet.heal(ID, NAME, "leak")
+    assert behaviour.on_command(town.clock.now, "c2", "close_valve", {}).state == "done"
+    town.fleet.set_back(ID)
+    assert valve_closed(town) is False
+
+
+def valve_closed(town: Town) -> bool:
+    town.run(10)
+    return bool([body for body in town.hub.of("telemetry") if "valve_closed" in body][-1]["valve_closed"])

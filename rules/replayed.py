@@ -11,7 +11,7 @@ from devices.derived import Derived
 from devices.fold import Changes, apply, say_again
 from devices.kind import Kind
 from devices.state import SELF, DeviceState
-from domain.facts import Facts, Mark, StationFact, Value
+from domain.facts import Facts, Mark, Value
 from domain.ids import DeviceId
 from rules.box_maker import BoxMaker
 from rules.judges import Judge
@@ -21,6 +21,7 @@ from rules.standing import standing_of
 from rules.station_facts import DeviceFacts, half_life_ms
 from rules.stored import StoredDevice, StoredMessage
 from rules.told_bounds import Bounds
+from rules.told_on import told_on
 from rules.track import GAP_MS, Track
 
 NEVER: Final = 2**62
@@ -64,6 +65,8 @@ class ReplayedDevice:
     """When that one was received."""
     since_ms: int = -1
     """When the run of the track's speaker began."""
+    told_at: tuple[int, DeviceFacts] = (0, {})
+    """What was told when the box was entered, and before which report."""
     put_off: list[tuple[Track, int, int]] = field(default_factory=list)
     """Reports within the box, from one to before another: they are folded in when somebody asks."""
     count_put_off: int = 0
@@ -117,8 +120,10 @@ class ReplayedDevice:
         """From here on every report is looked at, until another box is found. True when less is known of how
         long that counts which is told."""
         shorter = self.box is not None and bool(self.told)
-        if shorter:
-            self.tell_again(self.mark.at_ms)
+        if shorter and self.track is not None:
+            begin, told = self.told_at
+            self.told, _ = told_on(told, self.track, begin, self.at)
+            self.refresh_ms = half_life_ms(self.told)
         self.box = None
         self._look_ahead()
         return shorter
@@ -128,10 +133,11 @@ class ReplayedDevice:
         if track is None:
             return
         self.end = self.at if self.box is None else self.box.end_of(track, self.at)
+        if self.told and self.box is not None:
+            self.told_at = self.at, self.told
+            self.told, self.end = told_on(self.told, track, self.at, self.end)
+            self.refresh_ms = half_life_ms(self.told)
         self.next_ms = track.received_ms[self.end] if self.end < len(track) else NEVER
-        if self.told and self.end > self.at:
-            # What is told stays as it is within the box, and as young as the last report there.
-            self.tell_again(track.at_ms[self.end - 1])
 
     def spoken_for_by(self, speaker: DeviceId) -> bool:
         """True when its reports come from this speaker now."""
@@ -205,16 +211,9 @@ class ReplayedDevice:
         """Tell this of the station from now on."""
         self.told = facts
         self.refresh_ms = half_life_ms(facts)
-        if self.track is not None and self.end > self.at:
-            self.tell_again(self.track.at_ms[self.end - 1])
-
-    def tell_again(self, at_ms: int) -> None:
-        """What is told of the station is the same within the box, and as young as the last report."""
-        self.told = {
-            name: StationFact(one.value, at_ms, at_ms + one.valid_until_ms - one.as_of_ms)
-            for name, one in self.told.items()
-        }
-        self.refresh_ms = half_life_ms(self.told)
+        if self.track is not None and self.box is not None:
+            self.told_at = self.at, facts
+            self.told, _ = told_on(facts, self.track, self.at, self.end)
 
     def fold(self, message: StoredMessage, mark: Mark) -> Changes:
         """Take a message in. Fields that are the same object as last time need no second look at each."""

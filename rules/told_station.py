@@ -8,7 +8,7 @@ from domain.facts import Value
 from rules.premises import Premises, premises
 from rules.replayed import NEVER, ReplayedDevice
 from rules.rule import CLOCK_FAULT
-from rules.station_facts import by_role, facts_of
+from rules.station_facts import by_role, differ, facts_of
 from rules.station_view import Timetables
 from rules.stored import StoredStation
 
@@ -45,7 +45,9 @@ class ToldStation:
             one.pass_to(now_ms)
             if one.put_off and one.kind is not None:
                 one.catch_up()
-                one.tell(facts_of(one.kind, one.facts, now_ms))
+                facts = facts_of(one.kind, one.facts, now_ms)
+                if differ(one.kind, one.told, facts)[0]:
+                    one.tell(facts)
         self.until_ms = 0
 
     def wake_ms(self, *, waits: bool) -> int:

@@ -99,10 +99,11 @@ def broker(watched: Watched = False) -> None:
     with foreground("broker", watched) as here:
         from runtime.broker_address import listener_tls, prepare_certificate
         from runtime.broker_run import run_broker
-        from runtime.mosquitto_files import become_mosquitto
 
         settings = here.settings
         if settings.broker == "mosquitto":
+            from runtime.mosquitto_files import become_mosquitto
+
             become_mosquitto(here)
         if settings.broker != "embedded":
             raise CannotStart(

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from runtime.settings import TREE
-from tests.e2e.running import Running, new_settings, running
-from tests.e2e.shell import shell, typed_lines
+from tests.e2e.running import Running, command, new_settings, running
+from tests.e2e.shell import Shell, shell, typed_lines
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -48,18 +48,27 @@ def lines_for(text: str, hub: Running, client: str, station: str) -> list[str]:
 
 def type_all(hub: Running, lines: list[str]) -> None:
     """Type them, and look whether each shows what the README says."""
-    with shell(hub.settings) as terminal:
-        for line in lines:
-            if line.startswith("get devices"):
-                terminal.until(line, "31.5", 10)
-            elif line.startswith("get 'history"):
-                terminal.until(line, "31.5", 1)
-            elif line.startswith("get 'alerts"):
-                terminal.until(line, "battery_overheat", 30)
-            elif line.startswith("./waystation quarantine"):
-                terminal.until(line, "slots.0.temp_c", 10)
-            else:
-                terminal.type(line)
+    try:
+        with shell(hub.settings) as terminal:
+            for line in lines:
+                look(terminal, line)
+    except AssertionError as failure:
+        failure.add_note(hub.said + command(hub.settings, "quarantine", "list").stdout)
+        raise
+
+
+def look(terminal: Shell, line: str) -> None:
+    """Type one line; those that ask are typed until the answer is there."""
+    if line.startswith("get devices"):
+        terminal.until(line, "31.5", 10)
+    elif line.startswith("get 'history"):
+        terminal.until(line, "31.5", 1)
+    elif line.startswith("get 'alerts"):
+        terminal.until(line, "battery_overheat", 30)
+    elif line.startswith("./waystation quarantine"):
+        terminal.until(line, "slots.0.temp_c", 10)
+    else:
+        terminal.type(line)
 
 
 @pytest.mark.parametrize(("client", "station"), [(PAHO, "331002-9001"), (MOSQUITTO, "331002-9002")])

@@ -171,6 +171,7 @@ def test_an_empty_database_is_at_no_revision(database_url: str) -> None:
         database.close()
 
 
+@pytest.mark.integration
 def test_asking_for_the_revision_does_not_read_the_migration_tool() -> None:
     code = "import sys, storage.revisions, api.app; sys.exit('alembic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=TREE, check=False).returncode == 0

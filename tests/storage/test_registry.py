@@ -129,6 +129,7 @@ def test_a_speakers_keys_can_be_taken_back(db: Database) -> None:
         assert credentials.list_credentials(connection, "331002-0002") == []
 
 
+@pytest.mark.integration
 def test_twelve_thousand_stations_are_loaded_at_once(db: Database) -> None:
     every = [station(f"33{n % 90:04d}-{n:04d}") for n in range(12_000)]
     with db.write() as connection:

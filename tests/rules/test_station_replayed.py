@@ -68,10 +68,8 @@ def episodes(messages: list[StoredMessage], hours: str, *, plain: bool) -> tuple
     info = StationInfo(HERE, HERE[:6], hours, capacity=2)
     station = StoredStation(HERE, HERE[:6], ("站", "Station"), devices, {(BOX, "a"): T0 - 1}, info)
     book = shipped()
-    slower = replace(
-        book,
-        rules=tuple(replace(r, for_ms=r.for_ms * 2) if r.code == "occupancy_over" else r for r in book.rules),
-    )
+    longer = (replace(r, for_ms=r.for_ms * 2) if r.code == "occupancy_over" else r for r in book.rules)
+    slower = replace(book, rules=tuple(longer))
     noted: dict[Any, Any] = {}
 
     def note(side: Any, one: Any) -> None:

@@ -137,3 +137,30 @@ def test_passwords_stand_hashed_and_closed_to_others(house: House) -> None:
         assert file.stat().st_size > 0
         assert all(line.split(":")[1].startswith("$7$") for line in file.read_text("ascii").splitlines())
     assert "Traceback" not in house.hub.said
+
+
+def test_a_hub_that_was_started_first_says_what_it_waits_for(tmp_path: Path) -> None:
+    if PROGRAM is None:
+        pytest.skip("mosquitto is not installed")
+    hub_port, station_port = free_ports()
+    settings = new_settings(tmp_path / "var", stations=0) | {
+        "WAYSTATION_BROKER": "mosquitto",
+        "WAYSTATION_MQTT_PORT": str(hub_port),
+        "WAYSTATION_MQTT_TLS_PORT": str(station_port),
+    }
+    refused = command(settings, "up")
+    assert refused.returncode == 2
+    assert "`./waystation credential mosquitto`" in refused.stderr
+
+    assert command(settings, "db", "init").returncode == 0
+    assert command(settings, "credential", "mosquitto").returncode == 0
+    hub = Running(settings, tmp_path)
+    try:
+        words = f"waiting for the mosquitto broker on port {hub_port} of 127.0.0.1"
+        eventually(lambda: words in hub.said, 30, every_s=0.1, saying=words)
+        with shell(settings) as broker:
+            broker.start(str(tmp_path / "var/mosquitto/run.sh"))
+            hub.wait_until_up()
+            assert hub.stop(timeout_s=30) == 0
+    finally:
+        hub.close()

@@ -115,7 +115,7 @@ def test_the_hubs_own_token_is_good_for_nothing_else(here: Installation, first: 
         hourly.write(b"x y=1")
     with pytest.raises(InfluxLocked):
         make_token(at)
-    with pytest.raises(ApiException, match="401|403"):
+    with pytest.raises(ApiException, match=r"401|403"):
         mine.buckets_api().create_bucket(bucket_name="more", org=org)
     shown = {bucket.name for bucket in mine.buckets_api().find_buckets().buckets}
     assert shown == {at.bucket, hourly_bucket(at)}

@@ -26,6 +26,7 @@ from storage.events import EventRow
 from storage.series_row import SeriesRow
 from transport.inbox import Incoming
 
+UNKNOWN = frozenset({"unknown_station", "unknown_device", "unknown_speaker"})
 REPLAYED = -1
 """The generation of a message that comes from quarantine: it was seen before, and must be taken again."""
 
@@ -62,6 +63,7 @@ class Intake:
             else:
                 raise BadMessage("bad_topic", "topic.leaf", f"{topic.leaf} is not for the hub to take")
         except BadMessage as bad:
+            overlay.strangers = overlay.strangers or bad.reason in UNKNOWN
             refuse(overlay, incoming, topic, bad)
             return False
         return True

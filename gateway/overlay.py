@@ -108,6 +108,8 @@ class Overlay:
     news: set[str] = field(default_factory=set)
     wakes: dict[DeviceId, int] = field(default_factory=dict)
     """When the clock alone makes it worth looking at a station again."""
+    strangers: bool = False
+    """Somebody spoke whom the fleet does not know."""
     caught_up: bool = False
     """No older message is still to come, as far as the lanes know."""
 

@@ -157,17 +157,21 @@ class Gateway:
 
     def _run_errands(self) -> None:
         errands = find_errands(self._committer, self._rules)
-        if errands.registry:
-            self._patiently(self._load_fleet)
         if errands.rulebook:
             self._patiently(self._rules.load)
-        if errands.registry or errands.rulebook:
+        if errands.registry:
+            self._meet_registry()
+        elif errands.rulebook:
             self._commit(self._rounds.meet_rules(), ())
         if errands.resets:
             overlay = forget_reset_alerts(errands.resets, self._fleet, self._intake, self._rules, self._clock)
             self._commit(overlay, ())
         for replay_id, message in errands.replays:
             self._replay(replay_id, message)
+
+    def _meet_registry(self) -> None:
+        self._patiently(self._load_fleet)
+        self._commit(self._rounds.meet_rules(), ())
 
     def _replay(self, id_: int, message: Incoming) -> None:
         """Take a quarantined message again; one that still cannot be kept stays where it is."""
@@ -189,11 +193,13 @@ class Gateway:
         overlay = Overlay(self._fleet, self._clock.now_ms())
         messages = (*quick, *bulk)
         try:
-            overlay.caught_up = self._caught_up(overlay.now_ms)
-            for lane, arrived in (("quick", quick), ("bulk", bulk)):
-                caught_up = self._markers.caught_up(lane, overlay.now_ms)
-                for message in arrived:
-                    self._intake.take(overlay, message, caught_up)
+            self._take(overlay, quick, bulk)
+            if overlay.strangers and self._patiently(self._committer.registry_changed):
+                # A device that was registered a moment ago is no stranger.
+                overlay.undo()
+                self._meet_registry()
+                overlay = Overlay(self._fleet, self._clock.now_ms())
+                self._take(overlay, quick, bulk)
             if due:
                 self._rounds.look(overlay)
             self._commit(overlay, messages)
@@ -220,6 +226,13 @@ class Gateway:
                 half = len(messages) // 2
                 for part in (messages[:half], messages[half:]):
                     self._work(part if quick else (), () if quick else part, due=False)
+
+    def _take(self, overlay: Overlay, quick: Sequence[Incoming], bulk: Sequence[Incoming]) -> None:
+        overlay.caught_up = self._caught_up(overlay.now_ms)
+        for lane, arrived in (("quick", quick), ("bulk", bulk)):
+            caught_up = self._markers.caught_up(lane, overlay.now_ms)
+            for message in arrived:
+                self._intake.take(overlay, message, caught_up)
 
     def _set_culprit_aside(self, message: Incoming, exc: Exception) -> None:
         logger.error(

@@ -10,7 +10,9 @@ import pytest
 
 from device_sim.edge_box import Sending
 from domain import topics
+from domain.ids import DeviceId, edge_box
 from runtime.clock import WallClock
+from storage import registry
 from tests.gateway.house import ADCODE, Box, House, station_id
 from tests.gateway.keeping_box import KeepingBox, talking
 from tests.waiting import eventually
@@ -137,6 +139,19 @@ def test_every_kind_of_nonsense_is_counted_and_kept_with_its_path(house: House, 
     sizes = house.rows("SELECT length(payload), size FROM quarantine WHERE reason='too_large' ORDER BY size")
     assert [tuple(row) for row in sizes] == [(16_384, sizes[0][1]), (16_384, 60_000)]
     assert house.rows("SELECT count_raw FROM series_occupancy_sensor ORDER BY seq") == [(0,), (1,)]
+
+
+def test_who_was_registered_a_moment_ago_is_no_stranger(house: House, box: Box) -> None:
+    good = box.report(OCCUPANCY, count_raw=1)
+    eventually(lambda: box.promised(good), 5, saying="the gateway has its fleet")
+    for n in range(2, 7):
+        device = DeviceId(box.station, OCCUPANCY, n)
+        with house.database.write() as connection:
+            registry.put_devices(connection, [registry.Device(device, edge_box(box.station))])
+        seq = box.say(topics.telemetry(ADCODE, device), box.envelope(count_raw=n))
+        eventually(lambda seq=seq: box.promised(seq), 5)  # type: ignore[misc]
+    assert quarantined(house) == []
+    assert house.rows("SELECT n FROM series_occupancy_sensor ORDER BY n") == [(n,) for n in range(1, 7)]
 
 
 def test_a_message_on_a_strangers_topic_reaches_nobody_or_the_quarantine(house: House, box: Box) -> None:

@@ -54,9 +54,10 @@ def _fold_part(
     changes: Changes,
 ) -> None:
     facts = state.part_for_change(part, origin)
-    for one in derived:
-        if one.source in fields:
-            _remember_repeats(one, facts)
+    if part == SELF:
+        for one in derived:
+            if one.source in fields:
+                _remember_repeats(one, facts)
     changed, stale = facts.fold(fields, mark)
     for one in derived:
         if one.source in fields:
@@ -72,7 +73,10 @@ def _fold_part(
 
 
 def _remember_repeats(one: Derived, facts: Facts) -> None:
-    """What was said again without being folded in is told to a fact that looks back before it goes on."""
+    """What was said again without being folded in is told to a fact that looks back before it goes on.
+
+    Only what a device says of itself is ever passed over so.
+    """
     memory, known = facts.memory.get(one.name), facts.marks.get(one.source)
     if not memory or known is None or known.at_ms <= memory[-1][0]:
         return

@@ -105,12 +105,17 @@ class Kind:
     """How often a healthy device reports at the least; three missed periods make its link unknown."""
     metrics: Mapping[str, Metric] = field(init=False)
     part_metrics: Mapping[str, Metric] = field(init=False)
+    told_by: frozenset[str] | None = field(init=False)
+    """The names on which its exports depend; None: any may matter."""
     said_before: SaidBefore = field(init=False, default_factory=SaidBefore, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         part_field = self.parts.field if self.parts else None
         object.__setattr__(self, "metrics", metrics_of(self.telemetry, leave_out=part_field))
         object.__setattr__(self, "part_metrics", metrics_of(self.parts.model) if self.parts else {})
+        sources = [export.sources for export in self.exports]
+        known = None if None in sources else frozenset(name for one in sources for name in one or ())
+        object.__setattr__(self, "told_by", known)
 
     def fresh_s(self, name: str, in_part: bool) -> int:
         """The age in seconds after which a fact of this name is unknown."""

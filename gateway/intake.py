@@ -274,8 +274,10 @@ class Intake:
         watcher = self._rules.watcher
         if changes.changed:
             overlay.count("changed")
-            overlay.exports.add(device)
-            state = overlay.state(device)
+            state, told_by = overlay.state(device), member.kind.told_by
+            moved = told_by is None or any(not told_by.isdisjoint(names) for _, names in changes.changed)
+            if moved or state.refresh_at_ms <= timed.at_ms:
+                overlay.exports.add(device)
             codes = overlay.open_codes(device.station)
             for part, names in changes.changed:
                 effects = watcher.reading(device, state, part, names, now_ms, codes)

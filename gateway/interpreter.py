@@ -6,7 +6,8 @@ import gc
 import sys
 from typing import Final
 
-MANY_YOUNG: Final = 50_000
+TIDY_AFTER: Final = 5_000
+"""Messages; what they leave behind is looked through within some milliseconds."""
 FAR_TOO_MANY: Final = 1_000_000
 SWITCH_S: Final = 0.0005
 """With the usual 5 ms, a door's reply waits 45 ms behind a backlog that is being decided."""
@@ -21,8 +22,16 @@ def settle() -> None:
     gc.set_threshold(FAR_TOO_MANY, 50, 50)
 
 
-def tidy() -> None:
-    """Between two batches: collect once much more was made than freed, and look at what lives but once."""
-    if gc.get_count()[0] > MANY_YOUNG:
-        gc.collect(1)
-        gc.freeze()
+class Tidy:
+    """Collects between two batches, once in some thousand messages; what is alive then is looked at once."""
+
+    def __init__(self) -> None:
+        self._messages = 0
+
+    def after(self, messages: int) -> None:
+        """A batch of so many messages is over."""
+        self._messages += messages
+        if self._messages >= TIDY_AFTER:
+            self._messages = 0
+            gc.collect(1)
+            gc.freeze()

@@ -62,29 +62,25 @@ class Watcher:
         plan = self._plan(device)
         if plan is None:
             return []
+        watch = state.watch
+        if not watch and not state.clock_fault and _all_is_well(plan, state, part, changed):
+            return []
         hits: dict[tuple[int, str], BoundRule] = {}
-        index, watch = (plan.inner if part else plan.own), state.watch
-        facts = state.parts.get(part)
-        values = {} if facts is None else facts.values
+        index = plan.inner if part else plan.own
         for name in changed:
             for bound in index.get(name, ()):
-                if (calm := bound.calm) is not None and not watch:
-                    # Most reports are about things that are well: one look is enough for them.
-                    value = values.get(calm.name)
-                    if value.__class__ in NUMBERS and calm.above < value < calm.below:
-                        continue
                 hits[part, bound.rule.code] = bound
             if not part:
                 for bound in plan.inner_by_own.get(name, ()):
                     hits.update({(inner, bound.rule.code): bound for inner in state.parts if inner})
         for bound in plan.own.get(CLOCK_FAULT, ()):
-            if state.clock_fault or f"0/{bound.rule.code}" in state.watch:
+            if state.clock_fault or f"0/{bound.rule.code}" in watch:
                 hits[SELF, bound.rule.code] = bound
-        if not hits and not state.watch:
+        if not hits and not watch:
             return []
         moment = self._moment(plan, device, state, now_ms, open_codes)
         moment.heard()
-        for key, entry in state.watch.items():
+        for key, entry in watch.items():
             if "r" in entry or entry.get("due", now_ms + 1) <= now_ms:
                 inner, code = _split(key)
                 known = plan.by_code.get(code)
@@ -297,6 +293,26 @@ class Watcher:
         except KeyError:
             plan = self._plans[device.kind] = plan_for(device.kind, self.rulebook)
             return plan
+
+
+def _all_is_well(plan: Plan, state: DeviceState, part: int, changed: Collection[str]) -> bool:
+    """True when a look shows that nothing which changed gives a rule anything to do: the usual case."""
+    facts = state.parts.get(part)
+    if facts is None:
+        return False
+    values, index = facts.values, plan.inner if part else plan.own
+    for name in changed:
+        if not part and name in plan.inner_by_own:
+            return False
+        for bound in index.get(name, ()):
+            calm = bound.calm
+            if calm is not None:
+                value = values.get(calm.name)
+                if value.__class__ in NUMBERS and calm.above < value < calm.below:
+                    continue
+            if not bound.is_well(state, part):
+                return False
+    return True
 
 
 def _is_plain(value: Any) -> bool:

@@ -27,6 +27,8 @@ class DeviceState:
     """When what its station's row says of it wants to be said anew, by device time."""
     written: bool = field(default=True, compare=False)
     """False while only its ages are newer than its row."""
+    written_ms: int = field(default=0, compare=False)
+    """When its row was written last, by the hub's clock."""
     held_by: int = field(default=0, compare=False)
     """The number of the batch that has a changed copy of it."""
 

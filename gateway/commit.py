@@ -10,18 +10,17 @@ from sqlalchemy import Connection
 from devices.state import SELF, DeviceState
 from domain.errors import ShardLost
 from domain.ids import SPEAKER_KIND, DeviceId
-from gateway.basis import basis_of
 from gateway.fleet import AlertKey, Fleet
 from gateway.handshakes import AGAIN, Step
 from gateway.intake import REPLAYED
 from gateway.options import GatewayOptions
-from gateway.overlay import Ended, Opened, Overlay
+from gateway.overlay import Overlay
+from gateway.rows import ending, new_alert, speaker_row
 from gateway.station_view import codes_of, links_of, lockdown_of, shown_facts
-from gateway.unwritten import Since
+from gateway.unwritten import WRITE_PARTS_AFTER_MS, Since
 from gateway.wishes import WishKey, again_after_s
 from rules.station_facts import half_life_ms
 from storage import alerts, availability, commands, events, notices, quarantine, shards, states
-from storage.alerts import Ending, NewAlert
 from storage.commands import CommandRow, NewCommand
 from storage.database import Database
 from storage.inflow import Inflow
@@ -52,6 +51,8 @@ class Committed:
     """The newest reading that is kept."""
     states: set[DeviceId] = field(default_factory=set)
     """Whose state was written."""
+    waiting: set[DeviceId] = field(default_factory=set)
+    """Whose state has news and was written a moment ago."""
 
 
 class Committer:
@@ -95,7 +96,7 @@ class Committer:
                 committed.states = set(overlay.states)
                 if self._options.keeps:
                     self._messages(connection, overlay)
-                    committed.states = self._states(connection, overlay)
+                    self._states(connection, overlay, committed)
                 self._alerts(connection, overlay)
                 self._stations(connection, overlay, committed)
             committed.position = self._series.position(connection) if overlay.series else self._position
@@ -121,12 +122,14 @@ class Committer:
         for device, state in overlay.states.items():
             known = fleet.states.get(device)
             if known is None:
-                fleet.states[device] = state
+                known = fleet.states[device] = state
             else:
                 known.become(state)
-                self._note(known, device, since, written=device in committed.states)
+            self._note(known, device, since, written=device in committed.states)
             if device.kind == SPEAKER_KIND:
                 (fleet.watched.add if state.watch else fleet.watched.discard)(device.station)
+        for device in committed.waiting:
+            unwritten.parts.setdefault(device, since)
         for device, known, fields, mark, until_ms, seen_ms in overlay.same.values():
             known.parts[SELF].repeat(fields, mark, until_ms)
             known.seen_ms = seen_ms
@@ -184,13 +187,14 @@ class Committer:
         events.append_many(connection, overlay.events)
         quarantine.put_many(connection, overlay.quarantine)
 
-    def _states(self, connection: Connection, overlay: Overlay) -> set[DeviceId]:
+    def _states(self, connection: Connection, overlay: Overlay, committed: Committed) -> None:
         rows = [
             states.StateRow(device, state.to_json(), state.seen_ms, None)
             for device, state in overlay.states.items()
-            if self._is_news(overlay, device, state)
+            if self._is_due(overlay, device, state, committed)
         ]
         states.upsert_states(connection, rows)
+        committed.states = {row.device for row in rows}
         states.upsert_boots(
             connection,
             [
@@ -200,16 +204,24 @@ class Committer:
                 for b in overlay.boot_rows
             ],
         )
-        states.upsert_speakers(connection, [_speaker_row(overlay, id_) for id_ in overlay.speaker_rows])
-        return {row.device for row in rows}
+        states.upsert_speakers(connection, [speaker_row(overlay, id_) for id_ in overlay.speaker_rows])
 
-    def _is_news(self, overlay: Overlay, device: DeviceId, state: DeviceState) -> bool:
+    def _is_due(self, overlay: Overlay, device: DeviceId, state: DeviceState, committed: Committed) -> bool:
+        """True when the state's row must be written now; what only readings tell may wait for a while."""
         known = self._fleet.states.get(device)
-        return known is None or device in overlay.overdue or not state.tells_the_same(known)
+        if known is None or device in overlay.overdue or state.watch != known.watch:
+            return True
+        if state.tells_the_same(known):
+            return False
+        patient = len(state.parts) > 1 and self._series.in_order and state.clock_fault == known.clock_fault
+        if patient and 0 <= overlay.now_ms - known.written_ms < WRITE_PARTS_AFTER_MS:
+            committed.waiting.add(device)
+            return False
+        return True
 
     def _note(self, known: DeviceState, device: DeviceId, since: Since, *, written: bool) -> None:
         if written:
-            known.written = True
+            known.written, known.written_ms = True, since.at_ms
         elif known.written:
             known.written = False
             self._fleet.unwritten.states[device] = since
@@ -218,12 +230,12 @@ class Committer:
         # In the order of life: what was open ends, an episode may begin and end here, then what is open now.
         short = [opened for opened, _ in overlay.short_lived]
         short_ends = [end for _, end in overlay.short_lived]
-        alerts.resolve_many(connection, [_ending(end) for end in overlay.ended])
+        alerts.resolve_many(connection, [ending(end) for end in overlay.ended])
         for opened, end in overlay.short_lived:
-            alerts.open_many(connection, [_new_alert(overlay, opened)])
-            alerts.resolve_many(connection, [_ending(end)])
+            alerts.open_many(connection, [new_alert(overlay, opened)])
+            alerts.resolve_many(connection, [ending(end)])
         fresh = list(overlay.opened.values())
-        alerts.open_many(connection, [_new_alert(overlay, opened) for opened in (*fresh, *overlay.repeated)])
+        alerts.open_many(connection, [new_alert(overlay, opened) for opened in (*fresh, *overlay.repeated)])
         for channel in self._options.channels:
             for opened in (*short, *fresh):
                 if opened.effect.code in self._fleet.log_only:
@@ -262,45 +274,3 @@ class Committer:
         commands.create_many(connection, (new for _, new in work.wishes))
         if work.claims:
             committed.claimed = commands.claim_created(connection, self.epoch, Database.now_ms(connection))
-
-
-def _speaker_row(overlay: Overlay, id_: DeviceId) -> states.SpeakerRow:
-    speaker = overlay.speaker(id_)
-    boot = speaker.current
-    return states.SpeakerRow(
-        speaker=id_,
-        link=speaker.link,
-        conn=speaker.conn,
-        boot=speaker.boot,
-        boot_since_ms=boot.since_ms if boot else None,
-        seen_ms=boot.seen_ms if boot else speaker.seen_ms,
-        dropped=speaker.dropped,
-        versions=speaker.versions,
-        link_changed_ms=speaker.link_changed_ms,
-    )
-
-
-def _new_alert(overlay: Overlay, opened: Opened) -> NewAlert:
-    effect = opened.effect
-    return NewAlert(
-        id=opened.id,
-        adcode=opened.adcode,
-        device=effect.device,
-        part=effect.part,
-        code=effect.code,
-        severity=effect.severity,
-        safety=effect.safety,
-        rulebook_version=effect.rulebook_version,
-        latched=effect.latch,
-        happened_ms=effect.happened_ms,
-        learned_ms=effect.learned_ms,
-        refuse_entry=effect.refuse_entry,
-        values=effect.values,
-        text_zh=effect.text_zh,
-        text_en=effect.text_en,
-        basis=basis_of(overlay, effect),
-    )
-
-
-def _ending(ended: Ended) -> Ending:
-    return Ending(ended.key.device, ended.key.part, ended.key.code, ended.at_ms, ended.reason)

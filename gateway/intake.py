@@ -168,6 +168,8 @@ class Intake:
         )
         device = member.device
         state = overlay.state_for_change(device)
+        # What an event tells stands in no reading.
+        overlay.overdue.add(device)
         state.seen_ms = incoming.received_ms
         origin = self.fleet.states.get(device)
         own, parts = (
@@ -280,8 +282,8 @@ class Intake:
                 overlay.exports.add(device)
             codes = overlay.open_codes(device.station)
             for part, names in changes.changed:
-                effects = watcher.reading(device, state, part, names, now_ms, codes)
-                take_effects(overlay, device, effects, member.adcode)
+                if effects := watcher.reading(device, state, part, names, now_ms, codes):
+                    take_effects(overlay, device, effects, member.adcode)
             overlay.look_again.add(device)
         else:
             state = overlay.state(device)

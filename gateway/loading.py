@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from devices.fold import apply
 from devices.registry import kinds
 from devices.state import DeviceState
 from domain.facts import Mark, StationFact
@@ -77,7 +78,7 @@ def load_fleet(database: Database, series: Inflow, fleet: Fleet, now_ms: int) ->
 
 
 def _meet_readings(connection: Connection, series: Inflow, fleet: Fleet, now_ms: int) -> None:
-    """Rows of states and boots may be a minute old: the readings kept since tell ages and numbers."""
+    """Rows of states and boots may be a minute old: the readings kept since tell what they lack."""
     fleet.unwritten = Unwritten()
     since = Since(now_ms, 0)
     heard: dict[Boot, list[int]] = {}
@@ -96,6 +97,9 @@ def _meet_readings(connection: Connection, series: Inflow, fleet: Fleet, now_ms:
             speaker.seen_ms = max(speaker.seen_ms or 0, said.received_ms)
             if state is not None:
                 mark = Mark(boot.since_ms, said.seq, said.at_ms)
+                if said.parts:
+                    apply(member.kind, state, None, said.fields, said.parts, mark)
+                    fleet.unwritten.parts[said.device] = since
                 own = state.own
                 for name, value in said.fields.items():
                     known = own.marks.get(name)

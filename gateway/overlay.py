@@ -83,7 +83,7 @@ class Overlay:
     """Those of which more changed than one reading after the other will tell again."""
     states: dict[DeviceId, DeviceState] = field(default_factory=dict)
     overdue: set[DeviceId] = field(default_factory=set)
-    """Those that are written although their ages alone are new."""
+    """Those that are written although nothing forces it."""
     same: dict[int, Same] = field(default_factory=dict)
     """By the identity of the state."""
     again: int = 0

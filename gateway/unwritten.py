@@ -1,4 +1,4 @@
-"""What memory knows better than its rows: order numbers and ages that the kept readings tell again."""
+"""What memory knows better than its rows, and the kept readings tell again: numbers, ages, parts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ T = TypeVar("T")
 WRITE_NUMBERS_AFTER_MS: Final = 60_000
 WRITE_AGES_AFTER_MS: Final = 110_000
 """Whoever reads a state from the database must not take a healthy device for a silent one."""
+WRITE_PARTS_AFTER_MS: Final = 10_000
+"""A cabinet's state is big: in a backlog it is not written anew with each of its reports."""
 AT_ONCE: Final = 200
 
 
@@ -27,13 +29,15 @@ class Since(NamedTuple):
 
 @dataclass(slots=True)
 class Unwritten:
-    """Boots that moved on by one reading after the other, and states whose ages alone moved.
+    """Boots that moved on by one reading after the other, states whose ages alone moved, and states of
+    many parts that were written a moment ago.
 
-    Each is written after some minutes; until then a restart finds it again in the readings kept since.
+    Each is written after some time; until then a restart finds it again in the readings kept since.
     """
 
     boots: dict[Boot, Since] = field(default_factory=dict)
     states: dict[DeviceId, Since] = field(default_factory=dict)
+    parts: dict[DeviceId, Since] = field(default_factory=dict)
 
     def due_boots(self, now_ms: int) -> list[Boot]:
         """The oldest ones whose time is over."""
@@ -41,7 +45,10 @@ class Unwritten:
 
     def due_states(self, now_ms: int) -> list[DeviceId]:
         """The oldest ones whose time is over."""
-        return _due(self.states, now_ms, WRITE_AGES_AFTER_MS)
+        return [
+            *_due(self.parts, now_ms, WRITE_PARTS_AFTER_MS),
+            *_due(self.states, now_ms, WRITE_AGES_AFTER_MS),
+        ]
 
     def written(self, boots: Iterable[Boot], states: Iterable[DeviceId]) -> None:
         """Their rows are as new as memory."""
@@ -51,10 +58,11 @@ class Unwritten:
                 self.boots.pop(boot, None)
         for device in states:
             self.states.pop(device, None)
+            self.parts.pop(device, None)
 
     def covered(self, position: int) -> int:
         """All readings up to this one are in the rows, too; `position` is the newest there is."""
-        firsts = (next(iter(one.values()), None) for one in (self.boots, self.states))
+        firsts = (next(iter(one.values()), None) for one in (self.boots, self.states, self.parts))
         return min((since.position for since in firsts if since is not None), default=position)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
@@ -19,7 +20,8 @@ MARGIN_MS: Final = TOLERANCE_MS + 30_000
 
 
 class Said(NamedTuple):
-    """One report of a device: `fields` that had a value, of the device itself."""
+    """One report of a device: `fields` that had a value, of the device itself, and of its parts where the
+    store keeps reports in their order."""
 
     device: DeviceId
     boot: str
@@ -27,6 +29,7 @@ class Said(NamedTuple):
     at_ms: int
     received_ms: int
     fields: Mapping[str, Value]
+    parts: Mapping[int, Mapping[str, Value]] = MappingProxyType({})
 
 
 def said_since(connection: Connection, kind: str) -> Iterator[Said]:

@@ -88,11 +88,13 @@ def said_since(connection: Connection, kind: str) -> Iterator[Said]:
             device = topics.parse(kept.topic).device
             if device.kind != kind:
                 continue
-            fields = decode_telemetry(kind_of(kind), kept.payload).fields
+            reading = decode_telemetry(kind_of(kind), kept.payload)
         except BadMessage:
             # It was understood when it came; a program that reads it otherwise only loses its age.
             continue
-        yield Said(device, kept.boot, kept.seq, kept.at_ms, kept.received_ms, fields)
+        yield Said(
+            device, kept.boot, kept.seq, kept.at_ms, kept.received_ms, reading.fields, reading.parts
+        )
 
 
 class Outbox:

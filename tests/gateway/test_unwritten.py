@@ -9,7 +9,7 @@ import pytest
 from domain import topics
 from gateway.fleet import Fleet
 from gateway.loading import load_fleet
-from gateway.unwritten import WRITE_AGES_AFTER_MS
+from gateway.unwritten import WRITE_AGES_AFTER_MS, WRITE_PARTS_AFTER_MS
 from storage.inflow import Inflow
 from storage.series import SqlSeries
 from storage.series_outbox import Outbox
@@ -98,3 +98,54 @@ def test_after_some_minutes_the_rows_are_written_by_themselves(
         return bool(own[1][0][0][1] == seq)
 
     eventually(marked, 10, saying="the state's row is as new as memory")
+
+
+def _temperatures(house: House) -> dict[str, float]:
+    rows = house.rows("SELECT state FROM device_state WHERE kind='swap_cabinet'")
+    return {n: part[0]["temp_c"] for n, part in json.loads(rows[0][0])["parts"].items() if n != "0"}
+
+
+def _warm_up(box: Box, *temperatures: float) -> int:
+    seq = 0
+    for temp_c in temperatures:
+        slots = [{"n": n, "state": "charging", "temp_c": temp_c + n} for n in (1, 2)]
+        seq = box.report("swap_cabinet", slots=slots)
+        eventually(lambda seq=seq: box.promised(seq), 10)  # type: ignore[misc]
+    return seq
+
+
+def test_a_cabinet_that_was_written_a_moment_ago_waits_and_a_restart_finds_what_it_said_since(
+    house: House, loop: MqttLoop
+) -> None:
+    gateway = house.gateway(Outbox())
+    box = Box(house, loop)
+    box.online()
+    _warm_up(box, 30.0, 31.0, 32.0, 34.0)
+    house.stop_gateways()
+    assert _temperatures(house) == {"1": 31.0, "2": 32.0}, "of the first report"
+    fresh = Fleet()
+    load_fleet(house.database, Outbox(), fresh, 0)
+    device = box.device("swap_cabinet")
+    assert {n: facts.values["temp_c"] for n, facts in fresh.states[device].parts.items() if n} == {
+        1: 35.0, 2: 36.0,
+    }  # fmt: skip
+    assert fresh.states[device].parts == gateway._fleet.states[device].parts, "derived facts and ages, too"
+
+
+def test_a_cabinet_that_waits_is_written_soon(house: House, loop: MqttLoop) -> None:
+    house.clock = clock = SkippingClock()
+    house.gateway(Outbox())
+    box = Box(house, loop)
+    box.online()
+    _warm_up(box, 30.0, 31.0)
+    assert _temperatures(house)["1"] == 31.0
+    clock.skip(minutes=WRITE_PARTS_AFTER_MS / 60_000 + 0.01)
+    eventually(lambda: _temperatures(house)["1"] == 32.0, 10, saying="the row is as new as memory")
+
+
+def test_what_makes_a_cabinet_dangerous_is_written_at_once(house: House, loop: MqttLoop) -> None:
+    house.gateway(Outbox())
+    box = Box(house, loop)
+    box.online()
+    _warm_up(box, 30.0, 70.0)
+    assert _temperatures(house)["1"] == 71.0

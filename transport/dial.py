@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 
@@ -12,6 +13,9 @@ def dial(host: str, port: int, tls: ssl.SSLContext | None, timeout_s: float) -> 
     try:
         # Without this a QoS 1 exchange waits 40 ms for the peer's delayed acknowledgement.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.getsockname() == sock.getpeername():
+            # On loopback the kernel may choose the very port that nobody listens on yet.
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there, only we did")
         return sock if tls is None else tls.wrap_socket(sock, server_hostname=host)
     except BaseException:
         sock.close()

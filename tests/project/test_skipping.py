@@ -16,6 +16,11 @@ def skipped(reason: str) -> pytest.TestReport:
     )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _real_skips_are_written_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(skipping.KEPT_IN, raising=False)
+
+
 @pytest.mark.parametrize(
     ("require", "outcome"), [(None, "skipped"), ("", "skipped"), ("0", "skipped"), ("1", "failed")]
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from devices.fold import same_until_ms
+from devices.state import SELF
 from domain.clock_offset import near_time
 from domain.facts import Mark
 from gateway.fleet import Route
@@ -49,8 +51,12 @@ def said_again(overlay: Overlay, incoming: Incoming, route: Route, caught_up: bo
     if overlay.speakers and speaker in overlay.speakers:
         return False
     mark = Mark(boot.since_ms, seq, at_ms)
-    until_ms = state.parts[0].repeats(fields, mark)
+    facts = state.parts[SELF]
+    until_ms = facts.repeats(fields, mark) or same_until_ms(kind.derived, facts, fields, mark)
     if not until_ms:
+        return False
+    before = overlay.same.get(id(state))
+    if before is not None and before.fields is not fields:
         return False
     if boot.before is None:
         boot.begin_change()

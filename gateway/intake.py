@@ -281,8 +281,11 @@ class Intake:
             if moved or state.refresh_at_ms <= timed.at_ms:
                 overlay.exports.add(device)
             codes = overlay.open_codes(device.station)
+            further = False
             for part, names in changes.changed:
-                if effects := watcher.reading(device, state, part, names, now_ms, codes):
+                effects = watcher.reading(device, state, part, names, now_ms, codes, further=further)
+                further = True
+                if effects:
                     take_effects(overlay, device, effects, member.adcode)
             overlay.look_again.add(device)
         else:

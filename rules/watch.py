@@ -54,16 +54,20 @@ class Watcher:
         changed: Collection[str],
         now_ms: int,
         open_codes: Collection[str] = _NONE,
+        *,
+        further: bool = False,
     ) -> list[Effect]:
         """After a report was folded in: `changed` are the names in this part whose value changed.
 
-        Call it for every message of a device whose `watch` is not empty, also when nothing changed.
+        Call it for every message of a device whose `watch` is not empty, also when nothing changed; for
+        each further part of the same message as `further`, so that what is under way is looked at once.
         """
         plan = self._plan(device)
         if plan is None:
             return []
         watch = state.watch
-        if not watch and not state.clock_fault and _all_is_well(plan, state, part, changed):
+        rests = not watch or (further and not _is_about(watch, part))
+        if rests and not state.clock_fault and _all_is_well(plan, state, part, changed):
             return []
         hits: dict[tuple[int, str], BoundRule] = {}
         index = plan.inner if part else plan.own
@@ -76,11 +80,11 @@ class Watcher:
         for bound in plan.own.get(CLOCK_FAULT, ()):
             if state.clock_fault or f"0/{bound.rule.code}" in watch:
                 hits[SELF, bound.rule.code] = bound
-        if not hits and not watch:
+        if not hits and (further or not watch):
             return []
         moment = self._moment(plan, device, state, now_ms, open_codes)
         moment.heard()
-        for key, entry in watch.items():
+        for key, entry in () if further else watch.items():
             if "r" in entry or entry.get("due", now_ms + 1) <= now_ms:
                 inner, code = _split(key)
                 known = plan.by_code.get(code)
@@ -293,6 +297,11 @@ class Watcher:
         except KeyError:
             plan = self._plans[device.kind] = plan_for(device.kind, self.rulebook)
             return plan
+
+
+def _is_about(watch: Mapping[str, Any], part: int) -> bool:
+    own = f"{part}/"
+    return any(key.startswith(own) for key in watch)
 
 
 def _all_is_well(plan: Plan, state: DeviceState, part: int, changed: Collection[str]) -> bool:

@@ -44,8 +44,6 @@ def said_again(overlay: Overlay, incoming: Incoming, route: Route, caught_up: bo
     if timing is None:
         return False
     at_ms, offset_ms = timing
-    if state.refresh_at_ms <= at_ms:
-        return False
     member = route.member
     device, kind, speaker, _ = member
     if overlay.speakers and speaker in overlay.speakers:
@@ -71,7 +69,14 @@ def said_again(overlay: Overlay, incoming: Incoming, route: Route, caught_up: bo
     if received_ms - at_ms > overlay.fleet.late_ms:
         overlay.boot_rows[boot] = None
     overlay.again += 1
-    overlay.same[id(state)] = Same(device, state, fields, mark, until_ms, received_ms)
+    if at_ms < state.refresh_at_ms:
+        overlay.same[id(state)] = Same(device, state, fields, mark, until_ms, received_ms)
+    else:
+        # What its station's row tells of it is getting old: the row wants these ages.
+        younger = overlay.state_for_change(device)
+        younger.part_for_change(SELF, state).repeat(fields, mark, until_ms)
+        younger.seen_ms = received_ms
+        overlay.exports.add(device)
     row = SeriesRow(
         device, speaker, boot.name, seq, at_ms, ts_ms, received_ms, fields, NOTHING, NOTHING, topic, payload,
     )  # fmt: skip

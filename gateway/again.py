@@ -25,7 +25,7 @@ def said_again(overlay: Overlay, incoming: Incoming, route: Route, caught_up: bo
     generation, _, topic, payload, received_ms = incoming
     found = route.find(payload)
     state, boot = route.state, route.speaker.current
-    if found is None or state is None or boot is None or generation < 0:
+    if found is None or boot is None or generation < 0:
         return False
     ts_ms, name, seq, low, fields = found
     watermark = boot.watermark

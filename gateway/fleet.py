@@ -137,12 +137,12 @@ class Speaker:
 
 @dataclass(slots=True, eq=False)
 class Route:
-    """Where a telemetry topic leads: found once, because nearly every message takes this road."""
+    """Where a telemetry topic leads: found before, because nearly every message takes this road."""
 
     member: Member
     speaker: Speaker
+    state: DeviceState
     find: Callable[[bytes], Found | None]
-    state: DeviceState | None = None
 
 
 class AlertKey(NamedTuple):
@@ -189,7 +189,7 @@ class Fleet:
     outdated: set[str] = field(default_factory=set)
     """Stations whose row tells of other alerts than are open: a person ended one while no gateway ran."""
     routes: dict[str, Route] = field(default_factory=dict)
-    """Telemetry topics that were found to be right, so that each is taken apart once."""
+    """By the telemetry topic of each device, which so need not be taken apart."""
     unwritten: Unwritten = field(default_factory=Unwritten)
     late_ms: int = PROMPT_MS
     """A reading older than this on its arrival is not found again by a restart: its number is written."""

@@ -17,7 +17,7 @@ from domain.json_input import MAX_BYTES
 from gateway.again import said_again
 from gateway.alerts import take_effects
 from gateway.boots import Timed, boot_of, hear_link
-from gateway.fleet import Fleet, Member, Route
+from gateway.fleet import Fleet, Member
 from gateway.overlay import Overlay, Same, Spoke
 from gateway.refusal import refuse
 from gateway.rulebooks import Rules
@@ -51,9 +51,8 @@ class Intake:
                     "too_large", "", f"is {len(incoming.payload)} bytes long; at most {MAX_BYTES} are taken"
                 )
             if topic.leaf == "telemetry":
-                route = route or self._route(incoming.topic, topic)
-                self._telemetry(overlay, incoming, route.member, caught_up)
-                route.state = route.state or self.fleet.states.get(route.member.device)
+                member = route.member if route is not None else self._member(topic)
+                self._telemetry(overlay, incoming, member, caught_up)
             elif topic.leaf == "event":
                 self._event(overlay, incoming, self._member(topic), caught_up)
             elif topic.leaf == "reply":
@@ -84,12 +83,6 @@ class Intake:
             )
         self._same_division(topic, member.adcode)
         return member
-
-    def _route(self, address: str, topic: topics.Topic) -> Route:
-        member = self._member(topic)
-        route = Route(member, self.fleet.speakers[member.speaker], member.kind.said_before.find)
-        self.fleet.routes[address] = route
-        return route
 
     def _speaker(self, topic: topics.Topic) -> DeviceId:
         speaker = self.fleet.speakers.get(topic.device)

@@ -7,9 +7,10 @@ from sqlalchemy import Connection
 from devices.fold import apply
 from devices.registry import kinds
 from devices.state import DeviceState
+from domain import topics
 from domain.facts import Mark, StationFact
 from domain.ids import DeviceId, edge_box
-from gateway.fleet import AlertKey, Boot, Fleet, Member, OpenAlertNote, Speaker, StationRecord
+from gateway.fleet import AlertKey, Boot, Fleet, Member, OpenAlertNote, Route, Speaker, StationRecord
 from gateway.unwritten import Since, Unwritten
 from rules.station_facts import half_life_ms
 from rules.station_view import StationInfo
@@ -28,6 +29,7 @@ def load_fleet(database: Database, series: Inflow, fleet: Fleet, now_ms: int) ->
         for row in states.load_states(connection):
             if row.device in fleet.members or row.device.kind == "station":
                 fleet.states[row.device] = DeviceState.from_json(row.state)
+        _find_routes(fleet)
         current: dict[DeviceId, str | None] = {}
         for word in states.load_speakers(connection):
             current[word.speaker] = word.boot
@@ -140,6 +142,14 @@ def _load_registry(fleet: Fleet, known: registry.Registry) -> None:
             fleet.speakers[device.speaker] = Speaker(device.speaker, record.adcode)
     for record in fleet.stations.values():
         record.members.sort(key=lambda m: m.device)
+
+
+def _find_routes(fleet: Fleet) -> None:
+    for device, member in fleet.members.items():
+        state = fleet.states.setdefault(device, DeviceState())
+        fleet.routes[topics.telemetry(member.adcode, device)] = Route(
+            member, fleet.speakers[member.speaker], state, member.kind.said_before.find
+        )
 
 
 def _info_of(station: Station) -> StationInfo:

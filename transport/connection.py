@@ -14,8 +14,9 @@ from transport.backoff import Backoff
 from transport.client import DrivenClient
 from transport.loop import MqttLoop
 from transport.options import ConnectionOptions
-from transport.packets import check_topic_and_payload, publish_qos_0
-from transport.state import OnConfirmed, OnGeneration, OnMessage, State, nobody
+from transport.packets import check_topic_and_payload, pubacks, publish_qos_0
+from transport.publishes import Publish
+from transport.state import OnConfirmed, OnGeneration, OnMessage, OnPublishes, State, nobody
 from transport.subscriptions import Subscriptions
 from transport.wire import Wire
 
@@ -30,7 +31,7 @@ class Connection:
 
     `on_connected(generation)` comes before any message of that connection, `on_ready(generation)` when
     every filter was granted, `on_disconnected(generation)` once for each `on_connected`.
-    `on_burst()` follows each handful of messages read together.
+    `on_publishes(generation, several)` takes the place of `on_message`: all that came in one piece.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Connection:
         on_disconnected: OnGeneration = nobody,
         *,
         on_ready: OnGeneration = nobody,
-        on_burst: Callable[[], None] = nobody,
+        on_publishes: OnPublishes | None = None,
     ) -> None:
         self.options = options
         self.state = State.STOPPED
@@ -54,6 +55,7 @@ class Connection:
         self._live = 0  # the generation while connected, else 0
         self._loop = loop
         self._on_message = on_message
+        self._on_publishes = on_publishes
         self._on_connected = on_connected
         self._on_disconnected = on_disconnected
         self._on_ready = on_ready
@@ -65,7 +67,7 @@ class Connection:
         self._backoff = Backoff(options.longest_backoff_s)
         self._subscriptions = Subscriptions(options.subscriptions, options.longest_backoff_s)
         self._client = self._new_client()
-        self._wire = Wire(self._client, loop, lambda: self._call(on_burst), self._lost)
+        self._wire = Wire(self._client, loop, self._received, self._lost)
 
     @property
     def connected(self) -> bool:
@@ -125,12 +127,7 @@ class Connection:
 
     def _new_client(self) -> DrivenClient:
         options = self.options
-        client = DrivenClient(
-            client_id=options.client_id,
-            clean_session=options.clean_session,
-            manual_ack=options.manual_ack,
-            on_publish_received=self._received,
-        )
+        client = DrivenClient(client_id=options.client_id, clean_session=options.clean_session)
         if options.username is not None:
             client.username_pw_set(options.username, options.password)
         client.max_queued_messages_set(options.max_unconfirmed)
@@ -255,6 +252,17 @@ class Connection:
                 extra={"action": "mqtt_callback_failed", "connection": self.options.label},
             )  # fmt: skip
 
+    def _received(self, publishes: list[Publish]) -> None:
+        if self._on_publishes is not None:
+            self._call(self._on_publishes, self._live, publishes)
+        else:
+            for publish in publishes:
+                self._call(self._on_message, self._live, *publish)
+        if not self.options.manual_ack:
+            mids = [publish[0] for publish in publishes if publish[0]]
+            if mids:
+                self._wire.write(pubacks(mids))
+
     # Called by paho, some with its locks held: note and leave.
 
     def _connack(self, _client: object, _data: object, _flags: object, code: Any, _p: object) -> None:
@@ -295,6 +303,3 @@ class Connection:
         on_confirmed = self._unconfirmed.pop(mid, None)
         if on_confirmed is not None:
             self._call(on_confirmed, True)
-
-    def _received(self, mid: int, dup: bool, topic: str, payload: bytes) -> None:
-        self._call(self._on_message, self._live, mid, dup, topic, payload)

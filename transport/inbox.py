@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from transport.publishes import Publish
+
 
 class Incoming(NamedTuple):
     """One message: which connection brought it, its id there (0 for QoS 0), and when it came."""
@@ -47,23 +49,26 @@ class Inbox:
         """How many the broker still has to send again because there was no room."""
         return len(self._missed)
 
-    def offer(self, message: Incoming, repetition: bool) -> None:
-        """Take it, unless it is held already or there is no room; then it is counted, not acknowledged."""
-        mid = message.mid
-        if repetition and mid in self._held:
-            self.repeated += 1
-            return
-        if len(self._waiting) >= self._size:
-            self.refused_full += 1
+    def offer(self, generation: int, publishes: Sequence[Publish], received_ms: int) -> None:
+        """Take what is not held already and finds room; what finds none is counted, not acknowledged."""
+        held, waiting = self._held, self._waiting
+        room = self._size - len(waiting)
+        for mid, repetition, topic, payload in publishes:
+            if repetition and mid in held:
+                self.repeated += 1
+                continue
+            if room <= 0:
+                self.refused_full += 1
+                if mid:
+                    self._missed.add(mid)
+                continue
             if mid:
-                self._missed.add(mid)
-            return
-        if mid:
-            self._held.add(mid)
-            if self._missed:
-                self._missed.discard(mid)
-        self.accepted += 1
-        self._waiting.append(message)
+                held.add(mid)
+                if self._missed:
+                    self._missed.discard(mid)
+            room -= 1
+            self.accepted += 1
+            waiting.append(Incoming(generation, mid, topic, payload, received_ms))
 
     def take(self, limit: int) -> list[Incoming]:
         """The oldest ones, at most `limit`, without waiting."""

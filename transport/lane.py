@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from transport.connection import Connection
-from transport.inbox import Inbox, Incoming
+from transport.inbox import Inbox
 from transport.loop import MqttLoop
 from transport.options import ConnectionOptions
 from transport.packets import pubacks, publish_qos_0
+from transport.publishes import Publish
 
 LOOKS = 6
 LONGEST_BACKOFF_S = 2.0
@@ -74,7 +75,6 @@ class Lane:
         self._loop = loop
         self._wall_ms = wall_ms
         self._on_arrival = on_arrival
-        self._burst_ms: int | None = None
         self._look_every_s = options.repeat_patience_s / LOOKS
         self._looks_in_vain = 0
         self._connected_since_ms: int | None = None
@@ -97,10 +97,9 @@ class Lane:
                 may_dial=may_dial,
             ),
             loop,
-            self._message,
-            self._connected,
-            self._disconnected,
-            on_burst=self._burst_over,
+            on_connected=self._connected,
+            on_disconnected=self._disconnected,
+            on_publishes=self._publishes,
         )
 
     def start(self) -> None:
@@ -157,17 +156,10 @@ class Lane:
             self._stale_acks += len(mids)
             self._unsent_publishes += publishes if packets else 0
 
-    def _message(self, generation: int, mid: int, dup: bool, topic: str, payload: bytes) -> None:
+    def _publishes(self, generation: int, publishes: list[Publish]) -> None:
         # One reading of the clock for all that came in one piece.
-        received_ms = self._burst_ms
-        if received_ms is None:
-            received_ms = self._burst_ms = self._wall_ms()
-        self.inbox.offer(Incoming(generation, mid, topic, payload, received_ms), dup)
-
-    def _burst_over(self) -> None:
-        if self._burst_ms is not None:
-            self._burst_ms = None
-            self._on_arrival()
+        self.inbox.offer(generation, publishes, self._wall_ms())
+        self._on_arrival()
 
     def _connected(self, _generation: int) -> None:
         self.inbox.begin_connection()

@@ -1,10 +1,12 @@
-"""A socket that reads ahead and writes whole packets, put under paho so that few system calls are needed."""
+"""A socket that reads and writes many packets at once, put under paho so that few system calls are needed."""
 
 from __future__ import annotations
 
 import socket
 import ssl
 from collections.abc import Callable
+
+from transport.publishes import Publish, packet_bounds, read_publishes
 
 READ_BYTES = 65_536
 WRITE_LIMIT_BYTES = 4 * 1024 * 1024
@@ -13,40 +15,64 @@ WRITE_LIMIT_BYTES = 4 * 1024 * 1024
 class BufferedSocket:
     """Looks like a non-blocking socket to paho; used by the loop's thread only.
 
-    `send` takes a packet whole or not at all, so that paho always stands between two packets and bytes
-    of our own may follow with `append`. Nothing reaches the wire before `flush`.
+    Paho always stands between two packets, so that we may read and write others beside it: `send` takes a
+    packet whole or not at all, and `recv` gives out one that `holds_packet` has found. Nothing comes from
+    the wire but by `fill`, and nothing reaches it before `flush`.
     """
 
-    __slots__ = ("_ahead", "_at", "_on_close", "_sock", "_unsent", "broken")
+    __slots__ = ("_ahead", "_at", "_failure", "_hung_up", "_on_close", "_sock", "_unsent", "_until", "broken")
 
     def __init__(self, sock: socket.socket, on_close: Callable[[int], None]) -> None:
         self._sock = sock
         self._on_close = on_close
         self._ahead = b""
-        self._at = 0
+        self._at = self._until = 0
+        self._hung_up = False
+        self._failure: OSError | None = None
         self._unsent = bytearray()
         self.broken = False
+
+    def fill(self) -> None:
+        """Read once what has come in; an error, or that the peer has closed, paho then finds in `recv`."""
+        if self.broken:
+            return
+        try:
+            come = self._sock.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError as error:
+            self._failure = error
+            return
+        self._hung_up = not come
+        self._ahead = self._ahead[self._at :] + come
+        self._at = self._until = 0
+
+    def read_publishes(self, into: list[Publish]) -> None:
+        """Take out the PUBLISH packets that stand next; raises BadMessage for one that is none."""
+        self._at = read_publishes(self._ahead, self._at, into)
+
+    def holds_packet(self) -> bool:
+        """True when paho has something to read: a whole packet, or that the connection is over."""
+        self._until = packet_bounds(self._ahead, self._at)[1]
+        return self._until > 0 or self.broken or self._hung_up or self._failure is not None
 
     def recv(self, buffer_size: int) -> bytes:
         """Up to `buffer_size` bytes; b"" when the peer closed; BlockingIOError when there is nothing."""
         at = self._at
-        ahead = self._ahead
-        if at >= len(ahead):
-            if self.broken:
-                raise ConnectionResetError("the connection was given up")
-            ahead = self._ahead = self._sock.recv(READ_BYTES)
-            at = 0
-        end = self._at = at + buffer_size
-        return ahead[at:end]
+        if at < self._until:
+            end = self._at = min(at + buffer_size, self._until)
+            return self._ahead[at:end]
+        if self.broken:
+            raise ConnectionResetError("the connection was given up")
+        if self._failure is not None:
+            raise self._failure
+        if self._hung_up:
+            return b""
+        raise BlockingIOError
 
-    def pending(self) -> int:
-        """Bytes that are here already and that no selector will announce."""
-        left = len(self._ahead) - self._at
-        if left > 0:
-            return left
-        if isinstance(self._sock, ssl.SSLSocket) and not self.broken:
-            return self._sock.pending()
-        return 0
+    def is_deep(self) -> bool:
+        """True when there is more to `fill` that no selector will announce: TLS reads records ahead."""
+        return isinstance(self._sock, ssl.SSLSocket) and not self.broken and self._sock.pending() > 0
 
     def send(self, buffer: bytes | bytearray) -> int:
         """Keep one of paho's packets for the next `flush`; BlockingIOError when too much waits already."""
@@ -83,7 +109,7 @@ class BufferedSocket:
         """Forget what was read and not sent; the next `recv` says that the connection is gone."""
         self.broken = True
         self._ahead = b""
-        self._at = 0
+        self._at = self._until = 0
         self._unsent.clear()
 
     def close(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 
+from transport.publishes import Publish
+
 
 class State(enum.Enum):
     """REFUSED_FILTERS is connected and deaf in part: it counts as not ready."""
@@ -20,6 +22,9 @@ class State(enum.Enum):
 
 OnMessage = Callable[[int, int, bool, str, bytes], None]
 """(generation, mid, dup, topic, payload); mid is 0 for QoS 0."""
+
+OnPublishes = Callable[[int, list[Publish]], None]
+"""The generation, and all messages that came in one piece."""
 
 OnGeneration = Callable[[int], None]
 """Which connection it is about, counted from 1."""

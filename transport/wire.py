@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
+from domain.errors import BadMessage
 from transport.client import DrivenClient
 from transport.loop import MqttLoop
+from transport.publishes import Publish
 from transport.socket_buffer import BufferedSocket
-
-PACKETS_A_TURN = 1_000
 
 
 class Wire:
@@ -23,12 +23,12 @@ class Wire:
         self,
         client: DrivenClient,
         loop: MqttLoop,
-        on_burst: Callable[[], None],
+        on_publishes: Callable[[list[Publish]], None],
         on_lost: Callable[[str], None],
     ) -> None:
         self._client = client
         self._loop = loop
-        self._on_burst = on_burst
+        self._on_publishes = on_publishes
         self._on_lost = on_lost
         self._sock: BufferedSocket | None = None
         self._flushing = False
@@ -80,20 +80,28 @@ class Wire:
         self._reason = reason
 
     def readable(self) -> None:
-        """Let paho read what is there, a bounded number of packets, and come back for the rest."""
+        """Read what is there: messages are handed on, many at once, and all else is paho's."""
         sock = self._sock
         if sock is None:
             return
-        read = self._client.loop_read
-        pending = sock.pending
-        read()
-        for _ in range(PACKETS_A_TURN):
-            if not pending():
+        sock.fill()
+        broken = ""
+        while self._sock is sock:
+            publishes: list[Publish] = []
+            try:
+                sock.read_publishes(publishes)
+            except BadMessage as bad:
+                broken = f"what the broker sent makes no sense: {bad}"
+            if publishes:
+                self._on_publishes(publishes)
+            if broken:
+                self.give_up(broken)
+                return
+            if not sock.holds_packet():
                 break
-            read()
-        else:
+            self._client.loop_read()
+        if sock.is_deep():
             self._loop.has_unread(self)
-        self._on_burst()
 
     def flush(self) -> None:
         """Move paho's packets into the socket's buffer and write what the kernel takes."""

@@ -1,4 +1,4 @@
-"""Our own reading of PUBLISH, put into paho, says what paho's would have said."""
+"""Our own reading of PUBLISH beside paho says what paho's would have said."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.waiting import eventually
 from transport.client import DrivenClient
-from transport.socket_buffer import BufferedSocket
+from transport.connection import Connection
+from transport.loop import MqttLoop
+from transport.options import ConnectionOptions
+from transport.publishes import Publish, read_publishes
+from transport.wire import Wire
 
 
 class Seen(NamedTuple):
@@ -35,58 +40,50 @@ class PlainClient(Client):
         return self._given
 
 
-def plain(sock: socket.socket, manual_ack: bool, see: Callable[[Seen], None]) -> Client:
-    def on_message(_client: Client, _data: object, message: MQTTMessage) -> None:
-        see(Seen(message.mid, message.dup, message.topic, bytes(message.payload)))
-
-    client = PlainClient(sock, manual_ack)
-    client.on_message = on_message
-    return client
+class Read(NamedTuple):
+    seen: list[Seen]
+    alive: bool
 
 
-def driven(sock: socket.socket, manual_ack: bool, see: Callable[[Seen], None]) -> Client:
-    client = DrivenClient(
-        client_id="c",
-        clean_session=True,
-        manual_ack=manual_ack,
-        on_publish_received=lambda *parts: see(Seen(*parts)),
+def read_by_paho(sock: socket.socket, send: Callable[[], None]) -> Read:
+    seen: list[Seen] = []
+    client = PlainClient(sock, manual_ack=True)
+    client.on_message = lambda _client, _data, m: seen.append(Seen(m.mid, m.dup, m.topic, bytes(m.payload)))
+    client.connect_async("localhost", 1883)
+    client.reconnect()
+    client.loop_write()
+    send()
+    for _ in range(40):
+        client.loop_read()
+    alive = client.socket() is not None
+    client._sock_close()
+    return Read(seen, alive)
+
+
+def read_by_us(sock: socket.socket, send: Callable[[], None]) -> Read:
+    sock.setblocking(False)
+    seen: list[Seen] = []
+    client = DrivenClient(client_id="c", clean_session=True)
+    client.connect_async("localhost", 1883)
+    loop = MqttLoop()
+    wire = Wire(
+        client, loop, lambda several: seen.extend(Seen(*one) for one in several), lambda _reason: None
     )
-    client.dialled = BufferedSocket(sock, lambda _fd: None)
-    return client
+    wire.open(sock)
+    wire.flush()
+    send()
+    wire.readable()
+    alive = wire.is_open
+    wire.give_up("the test is over")
+    loop.stop()
+    return Read(seen, alive)
 
 
-def read_all(
-    make: Callable[[socket.socket, bool, Callable[[Seen], None]], Client], stream: bytes, manual_ack: bool
-) -> tuple[list[Seen], bool, bytes]:
-    """What was seen of `stream`, whether the connection lives on, and what was written after CONNECT."""
+def read_all(how: Callable[[socket.socket, Callable[[], None]], Read], stream: bytes) -> Read:
+    """What is seen of `stream`, which comes behind a CONNACK, and whether the connection lives on."""
     ours, theirs = socket.socketpair()
     with theirs:
-        seen: list[Seen] = []
-        client = make(ours, manual_ack, seen.append)
-        client.connect_async("localhost", 1883)
-        client.reconnect()
-        client.loop_write()
-        flush(client)
-        theirs.recv(4_096)
-        theirs.sendall(b"\x20\x02\0\0" + stream)
-        for _ in range(40):
-            client.loop_read()
-        alive = client.socket() is not None
-        client.loop_write()
-        flush(client)
-        theirs.setblocking(False)
-        try:
-            written = theirs.recv(65_536)
-        except BlockingIOError:
-            written = b""
-        client._sock_close()
-        return seen, alive, written
-
-
-def flush(client: Client) -> None:
-    sock = client.socket()
-    if isinstance(sock, BufferedSocket):
-        sock.flush()
+        return how(ours, lambda: theirs.sendall(b"\x20\x02\0\0" + stream))
 
 
 def publish(topic: str, mid: int, qos: int, dup: bool, retain: bool, payload: bytes) -> bytes:
@@ -108,26 +105,65 @@ messages = st.builds(
 )
 
 
-@given(st.lists(messages, max_size=8), st.booleans())
-def test_messages_read_as_paho_reads_them(stream: list[bytes], manual_ack: bool) -> None:
-    theirs = read_all(plain, b"".join(stream), manual_ack)
-    assert read_all(driven, b"".join(stream), manual_ack) == theirs
-    assert len(theirs[0]) == len(stream)
+@given(st.lists(messages, max_size=8))
+def test_messages_read_as_paho_reads_them(stream: list[bytes]) -> None:
+    theirs = read_all(read_by_paho, b"".join(stream))
+    assert read_all(read_by_us, b"".join(stream)) == theirs
+    assert len(theirs.seen) == len(stream)
+
+
+@given(st.lists(messages, max_size=4), st.data())
+def test_in_whatever_pieces_it_comes_each_message_is_read_once(
+    stream: list[bytes], data: st.DataObject
+) -> None:
+    whole = b"".join(stream)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
+    read: list[Publish] = []
+    left = b""
+    for begin, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
+        left += whole[begin:end]
+        left = left[read_publishes(left, 0, read) :]
+    at_once: list[Publish] = []
+    assert read_publishes(whole, 0, at_once) == len(whole)
+    assert (read, left) == (at_once, b"")
 
 
 @pytest.mark.parametrize(
     "broken",
     [
         b"\x30\0", b"\x30\x01a", b"\x30\x02\0\0", b"\x30\x04\0\0ab", b"\x30\x03\0\x05a",
-        b"\x32\x04\0\x01a\0", b"\x32\x03\0\x01a", b"\x36\x06\0\x01a\0\x01x",
+        b"\x32\x04\0\x01a\0", b"\x32\x03\0\x01a", b"\x36\x06\0\x01a\0\x01x", b"\x30\xff\xff\xff\xff",
     ],
 )  # fmt: skip
 def test_a_broken_message_is_never_handed_on(broken: bytes) -> None:
-    seen, alive, _ = read_all(driven, broken, True)
-    assert (seen, alive) == ([], False)
+    good = publish("a", 1, 1, False, False, b"before")
+    assert read_all(read_by_us, good + broken) == Read([Seen(1, False, "a", b"before")], False)
 
 
 def test_an_address_that_is_no_utf_8_is_handed_on_as_one_that_nobody_has() -> None:
-    seen, alive, _ = read_all(driven, b"\x32\x07\0\x03a\xff/\0\x09", True)
-    assert seen == [Seen(9, False, "a�/", b"")]
-    assert alive
+    read = read_all(read_by_us, b"\x32\x07\0\x03a\xff/\0\x09")
+    assert read == Read([Seen(9, False, "a\ufffd/", b"")], True)
+
+
+@pytest.mark.parametrize("manual_ack", [True, False])
+def test_a_message_is_confirmed_at_once_unless_that_is_somebody_elses_work(
+    loop: MqttLoop, manual_ack: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        seen: list[bytes] = []
+        options = ConnectionOptions(
+            label="c", host="127.0.0.1", port=listener.getsockname()[1], client_id="c", manual_ack=manual_ack
+        )
+        connection = Connection(options, loop, lambda _g, _mid, _dup, _topic, payload: seen.append(payload))
+        connection.start()
+        line, _ = listener.accept()
+        with line:
+            line.settimeout(10)
+            line.recv(4_096)
+            line.sendall(b"\x20\x02\0\0" + publish("a", 258, 1, False, False, b"x"))
+            eventually(lambda: seen == [b"x"])
+            connection.stop()
+            written = b""
+            while piece := line.recv(4_096):
+                written += piece
+        assert written == (b"" if manual_ack else b"\x40\x02\x01\x02") + b"\xe0\0"

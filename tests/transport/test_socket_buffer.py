@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from transport.publishes import Publish
 from transport.socket_buffer import WRITE_LIMIT_BYTES, BufferedSocket
 
 Pair = tuple[BufferedSocket, socket.socket, list[int]]
@@ -25,17 +26,52 @@ def pair() -> Iterator[Pair]:
     theirs.close()
 
 
-def test_what_was_read_ahead_is_given_out_in_pieces_and_announced_as_pending(pair: Pair) -> None:
+PINGRESP = b"\xd0\0"
+PUBLISH = b"\x30\x05\0\x01a" + b"hi"
+
+
+def test_paho_is_given_whole_packets_only(pair: Pair) -> None:
     ours, theirs, _ = pair
-    theirs.sendall(b"abcdef")
-    assert ours.recv(1) == b"a"
-    assert ours.pending() == 5
-    assert ours.recv(3) == b"bcd"
-    assert ours.recv(100) == b"ef"
-    assert ours.pending() == 0
+    theirs.sendall(b"\x90\x03\0")
+    ours.fill()
+    assert not ours.holds_packet()
     with pytest.raises(BlockingIOError):
         ours.recv(1)
+    theirs.sendall(b"\x01\0" + PINGRESP)
+    ours.fill()
+    assert ours.holds_packet()
+    assert ours.recv(1) == b"\x90"
+    assert ours.recv(100) == b"\x03\0\x01\0"
+    with pytest.raises(BlockingIOError):
+        ours.recv(1)
+    assert ours.holds_packet()
+    assert ours.recv(2) == PINGRESP
+    assert not ours.holds_packet()
+
+
+def test_messages_are_taken_out_between_the_packets_of_paho_in_their_order(pair: Pair) -> None:
+    ours, theirs, _ = pair
+    for byte in PUBLISH + PUBLISH + PINGRESP + PUBLISH:
+        theirs.sendall(bytes([byte]))
+        ours.fill()
+    taken: list[Publish] = []
+    ours.read_publishes(taken)
+    assert taken == [(0, False, "a", b"hi")] * 2
+    assert ours.holds_packet()
+    assert ours.recv(100) == PINGRESP
+    ours.read_publishes(taken)
+    assert len(taken) == 3
+
+
+def test_after_the_last_packet_paho_finds_out_that_the_peer_has_closed(pair: Pair) -> None:
+    ours, theirs, _ = pair
+    theirs.sendall(PINGRESP)
     theirs.close()
+    ours.fill()
+    ours.fill()
+    assert ours.holds_packet()
+    assert ours.recv(100) == PINGRESP
+    assert ours.holds_packet()
     assert ours.recv(1) == b""
 
 

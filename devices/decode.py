@@ -138,7 +138,7 @@ def _present(metrics: Mapping[str, Metric], message: BaseModel, extra: dict[str,
         if metric is None:
             continue
         value = values[name]
-        if metric.bounded and not metric.in_range(value):
+        if value is not None and metric.bounded and not metric.in_range(value):
             extra[path + name] = value
             value = None
         fields[name] = value

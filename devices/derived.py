@@ -87,33 +87,35 @@ def _is_number(value: Value) -> bool:
 def _window(memory: Samples | None, value: Value, at_ms: int, over_s: int) -> Samples:
     """What was said within the last seconds, and the last before; what is no number stands there as None."""
     samples = _insert(memory or [], value if _is_number(value) else None, at_ms)
+    count = len(samples)
     floor_ms = samples[-1][0] - over_s * 1000
-    while len(samples) > 1 and samples[1][0] <= floor_ms:
-        samples = samples[1:]
-    return samples[-MAX_SAMPLES:]
+    first = 0
+    while first < count - 1 and samples[first + 1][0] <= floor_ms:
+        first += 1
+    first = max(first, count - MAX_SAMPLES)
+    return samples[first:] if first else samples
 
 
-def _within(samples: Samples, over_s: int) -> Samples:
-    """A window whose first sample is not too old: a value that was the same before and after stands there
-    from the window's begin, however often it was said."""
+def _known_run(samples: Samples, over_s: int) -> tuple[int, int]:
+    """Where in a window the samples begin that are known to its end, and when that was.
+
+    A first sample from before the window counts from the window's begin if the next one says the same,
+    however often it was said, and not at all otherwise.
+    """
+    for at in range(len(samples) - 1, -1, -1):
+        if samples[at][1] is None:
+            return at + 1, samples[at + 1][0] if at + 1 < len(samples) else 0
+    first_ms, first = samples[0]
     floor_ms = samples[-1][0] - over_s * 1000
-    (first_ms, first), *rest = samples
     if first_ms >= floor_ms:
-        return samples
-    return [[floor_ms, first], *rest] if rest[0][1] == first else rest
+        return 0, first_ms
+    return (0, floor_ms) if samples[1][1] == first else (1, samples[1][0])
 
 
 def _settled_until_ms(samples: Samples) -> int:
     """For ever, when a window remembers nothing but the last value; else it moves with each sample."""
     last = samples[-1][1]
     return _FOREVER_MS if all(value == last for _, value in samples) else int(samples[-1][0])
-
-
-def _since_unknown(samples: Samples) -> Samples:
-    for at in range(len(samples) - 1, -1, -1):
-        if samples[at][1] is None:
-            return samples[at + 1 :]
-    return samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +133,11 @@ class RisePerMinute:
 
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
         samples = _window(memory, value, at_ms, self.over_s)
-        run = _since_unknown(_within(samples, self.over_s))
-        if len(run) < 2 or run[-1][0] - run[0][0] < SHORTEST_RISE_MS:
+        begin, first_ms = _known_run(samples, self.over_s)
+        last_ms, last = samples[-1]
+        if begin >= len(samples) - 1 or last_ms - first_ms < SHORTEST_RISE_MS:
             return samples, None
-        (first_ms, first), (last_ms, last) = run[0], run[-1]
+        first = samples[begin][1]
         if last_ms - first_ms < SURE_RISE_MS and abs(last - first) < SURE_RISE:
             return samples, None
         return samples, round((last - first) * 60_000 / (last_ms - first_ms), 2)
@@ -158,11 +161,14 @@ class DropPct:
 
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
         samples = _window(memory, value, at_ms, self.over_s)
-        run = [sample for _, sample in _since_unknown(_within(samples, self.over_s))]
-        highest = max(run, default=0)
-        if len(run) < 2 or highest <= 0:
+        begin, _ = _known_run(samples, self.over_s)
+        if begin >= len(samples) - 1:
             return samples, None
-        return samples, round((highest - run[-1]) * 100 / highest, 1)
+        last = samples[-1][1]
+        highest = max(sample for _, sample in samples[begin:])
+        if highest <= 0:
+            return samples, None
+        return samples, round((highest - last) * 100 / highest, 1)
 
     def steady_until_ms(self, memory: Samples) -> int:
         """It takes two samples; then it stays at zero."""

@@ -31,11 +31,11 @@ class Metric:
     high: float | None
     fresh_s: int
     choices: tuple[str, ...] = ()
+    bounded: bool = field(init=False)
+    """True for a number with a valid range."""
 
-    @property
-    def bounded(self) -> bool:
-        """True for a number with a valid range."""
-        return self.low is not None or self.high is not None
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bounded", self.low is not None or self.high is not None)
 
     def in_range(self, value: Value) -> bool:
         """False for a number outside the valid range."""

@@ -6,7 +6,7 @@ import gc
 import sys
 from typing import Final
 
-TIDY_AFTER: Final = 5_000
+TIDY_AFTER: Final = 20_000
 """Messages; what they leave behind is looked through within some milliseconds."""
 FAR_TOO_MANY: Final = 1_000_000
 SWITCH_S: Final = 0.0005

@@ -36,7 +36,7 @@ from transport.inbox import Incoming
 
 logger = logging.getLogger(__name__)
 
-MAX_BULK = 500
+MAX_BULK = 1_000
 MAX_BULK_WHILE_URGENT = 100
 IDLE_S = 0.25
 NEVER_LATE_MS = 2**62
@@ -140,7 +140,7 @@ class Gateway:
         self._hub.stop()
 
     def turn(self) -> None:
-        """One batch: all of quick, up to 500 of bulk, what is due, and the commands under way."""
+        """One batch: all of quick, up to 1,000 of bulk, what is due, and the commands under way."""
         batch = self._hub.take(MAX_BULK_WHILE_URGENT if self._desk.urgent else MAX_BULK, self._patience_s())
         self.health.turned(len(batch.quick) + len(batch.bulk))
         quick, bulk = self._sort_out("quick", batch.quick), self._sort_out("bulk", batch.bulk)

@@ -26,9 +26,9 @@ def publish_qos_0(topic: str, payload: bytes) -> bytes:
     size = len(address) + len(payload)
     if size < 128:
         return b"%c%c%b%b" % (_PUBLISH_QOS_0, size, address, payload)
-    check_topic_and_payload(topic, payload)
     if size < 16_384:
         return b"%c%c%c%b%b" % (_PUBLISH_QOS_0, size & 127 | 128, size >> 7, address, payload)
+    check_topic_and_payload(topic, payload)
     return b"%c%c%c%c%b%b" % (
         _PUBLISH_QOS_0, size & 127 | 128, size >> 7 & 127 | 128, size >> 14, address, payload,
     )  # fmt: skip

@@ -227,6 +227,17 @@ def test_a_narrow_phone_needs_no_sideways_scroll(
     assert small == []
 
 
+def test_on_a_phone_only_alerts_that_are_there_take_a_line(hub: StandIn, open_page: OpenPage) -> None:
+    hub.snapshot = samples.snapshot(staff=True)
+    page = _shown(hub, open_page(viewport={"width": 390, "height": 844}))
+    jiaojiang = page.locator("summary", has_text="椒江区").locator(".al")
+    expect(jiaojiang).to_be_visible()
+    for one in hub.snapshot["stations"]:
+        if one["adcode"] == "331002":
+            hub.change(one | {"alerts": {"open": 0, "worst": None, "first": None}})
+    expect(jiaojiang).to_be_hidden()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(hub: StandIn, open_page: OpenPage, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe

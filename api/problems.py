@@ -1,4 +1,6 @@
-"""Every error answer: problem+json with a reason code, a sentence, and the path of what was wrong."""
+"""Every error answer: problem+json with a reason code, a sentence, and the path of what was wrong.
+
+A browser that asked for a page gets one, with the same in words for people at a door."""
 
 from __future__ import annotations
 
@@ -12,12 +14,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
 from domain.errors import Conflict, NotFound, StorageUnavailable
+from web import pages
 
 MEDIA_TYPE = "application/problem+json"
+_FOR_PROGRAMS = ("/api/", "/openapi.json", "/healthz", "/readyz", "/metrics")
 _PLACES = frozenset({"body", "query", "path", "header", "cookie"})
 _log = logging.getLogger(__name__)
 
@@ -147,16 +151,25 @@ class TooLargeAsProblem:
         await self._app(scope, receive, reworded)
 
 
-def _problem(_request: Request, error: Exception) -> Response:
+def _answer(request: Request, problem: Problem) -> Response:
+    path = request.url.path
+    if path.startswith(_FOR_PROGRAMS) or "text/html" not in request.headers.get("accept", ""):
+        return problem.response()
+    page = pages.problem_page(problem.status, at_door=path.startswith("/d/"))
+    return HTMLResponse(page, problem.status, headers=problem.headers)
+
+
+def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return error.response()
+    return _answer(request, error)
 
 
-def _invalid(_request: Request, error: Exception) -> Response:
+def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     mistakes = [Mistake(path=_path(one["loc"]), detail=str(one["msg"])[:200]) for one in error.errors()[:20]]
     first = mistakes[0] if mistakes else Mistake(path="body", detail="cannot be read")
-    return Problem(422, "invalid", f"{first['path']}: {first['detail']}", errors=mistakes).response()
+    problem = Problem(422, "invalid", f"{first['path']}: {first['detail']}", errors=mistakes)
+    return _answer(request, problem)
 
 
 def _path(location: Sequence[int | str]) -> str:
@@ -164,14 +177,14 @@ def _path(location: Sequence[int | str]) -> str:
     return ".".join(steps if steps and steps[0] in _PLACES else ["body", *steps])[:200]
 
 
-def _http(_request: Request, error: Exception) -> Response:
+def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "_").replace("-", "_")
     detail = (
         error.detail if error.detail and error.detail != phrase else _SENTENCES.get(error.status_code, phrase)
     )
-    return Problem(error.status_code, code, detail, headers=error.headers).response()
+    return _answer(request, Problem(error.status_code, code, detail, headers=error.headers))
 
 
 _SENTENCES = {
@@ -181,26 +194,28 @@ _SENTENCES = {
 }
 
 
-def _not_found(_request: Request, error: Exception) -> Response:
-    return Problem(404, "not_found", str(error)).response()
+def _not_found(request: Request, error: Exception) -> Response:
+    return _answer(request, Problem(404, "not_found", str(error)))
 
 
-def _conflict(_request: Request, error: Exception) -> Response:
-    return Problem(409, "conflict", str(error)).response()
+def _conflict(request: Request, error: Exception) -> Response:
+    return _answer(request, Problem(409, "conflict", str(error)))
 
 
 def _unavailable(request: Request, error: Exception) -> Response:
     _log.warning(
         "The database did not answer a request (%s).", type(error).__name__, extra={"action": "api.database"}
     )
-    return Problem(
+    problem = Problem(
         503,
         "database_unavailable",
         "The database does not answer at the moment; try again in a few seconds.",
         headers={"Retry-After": "3"},
-    ).response()
+    )
+    return _answer(request, problem)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
     # The server's own log has the traceback; a stranger learns nothing from it.
-    return Problem(500, "internal", "Something went wrong in the hub; it has been logged.").response()
+    problem = Problem(500, "internal", "Something went wrong in the hub; it has been logged.")
+    return _answer(request, problem)

@@ -114,6 +114,14 @@ def sign_in_page(*, t: str = "", next_: str = "/", word: str = "") -> str:
     return _environment().get_template("sign_in.html").render(t=t, next=next_, word=word)
 
 
+def problem_page(status: int, *, at_door: bool = False) -> str:
+    """What a browser sees where a page should be: what is wrong, and what to do."""
+    said = wording.PROBLEMS.get(status, wording.TROUBLE)
+    if at_door and status in (404, 422):
+        said = wording.NO_DOOR
+    return _environment().get_template("problem.html").render(said=said)
+
+
 def asset(name: str) -> str:
     """The address of a file in static/, with the hash of its bytes so that it can be kept for ever."""
     return f"/static/{name}?v={_version(name)}"

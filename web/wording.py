@@ -73,6 +73,21 @@ VERDICTS = {
     ),
 }  # fmt: skip
 
+NO_DOOR = _verdict(
+    "没有这扇门", "门上的码可能没有扫全，或者已经换了。请再扫一次",
+    "There is no such door", "The code may be half in view, or replaced. Scan it again.",
+)  # fmt: skip
+
+PROBLEMS = {
+    403: _verdict("这一页过期了", "请重新打开", "This page is too old", "Open it again"),
+    404: _verdict("没有这个页面", "地址可能不对", "There is no such page", "The address may be wrong"),
+    429: _verdict("点得太快了", "请过一会儿再试", "Too many tries", "Try again in a while"),
+    503: _verdict("系统正忙", "请过几秒再试", "The system is busy", "Try again in a few seconds"),
+}
+"""What a page says in place of itself, by status."""
+
+TROUBLE = _verdict("打不开这个页面", "请过一会儿再试", "This page cannot be shown", "Try again in a while")
+
 
 def moment_ms(text: str | None) -> int | None:
     """Epoch milliseconds of an RFC 3339 time."""

@@ -124,6 +124,30 @@ def test_the_pages_are_there(world: World) -> None:
     assert world.client.get("/static/../pages.py").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/d/nosuchdoor", 404, "没有这扇门"),
+        ("/d/half%20a%20code", 422, "没有这扇门"),
+        ("/nosuchpage", 404, "没有这个页面"),
+    ],
+)
+def test_a_person_with_a_browser_is_told_in_a_page(world: World, path: str, status: int, said: str) -> None:
+    answer = world.client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("text/html")
+    assert said in answer.text
+    program = world.client.get(path)
+    assert program.headers["content-type"] == "application/problem+json"
+
+
+def test_what_is_for_programs_answers_a_browser_as_it_answers_them(world: World) -> None:
+    browser = {"Accept": "text/html"}
+    assert world.client.get("/api/v1/nothing", headers=browser).json()["code"] == "not_found"
+    world.clock.ahead_s = 60
+    assert world.client.get("/readyz", headers=browser).json()["code"] == "feed_behind"
+
+
 def test_readiness_says_what_is_missing(world: World) -> None:
     ready = world.get("/readyz")
     assert (ready["status"], ready["hub"]) == ("ok", True)

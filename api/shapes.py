@@ -213,6 +213,9 @@ class DeviceState(Device):
     """All that a device and its parts last said."""
 
     data: Literal["fresh", "stale", "none"]
+    function: Literal["works", "fails", "unknown"] = Field(
+        description="whether it did what it was told last, within a day"
+    )
     clock_fault: bool
     fields: dict[str, Fact]
     parts: dict[str, dict[str, Fact]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from devices.kind import Kind
@@ -14,7 +13,7 @@ Data = Literal["fresh", "stale", "none"]
 Function = Literal["works", "fails", "unknown"]
 
 MISSED_PERIODS = 3
-_FUNCTION_MS = 24 * 3_600_000
+FUNCTION_MS = 24 * 3_600_000
 
 
 class SpeakerWord(NamedTuple):
@@ -26,19 +25,10 @@ class SpeakerWord(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A command that ended: when, and whether the device did it."""
+    """A command that ended: when it was asked, and whether the device did it."""
 
     at_ms: int
     done: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Liveness:
-    """The three layers of one device."""
-
-    link: Link
-    data: Data
-    function: Function
 
 
 def link_state(word: SpeakerWord, now_ms: int, period_s: int) -> Link:
@@ -49,11 +39,6 @@ def link_state(word: SpeakerWord, now_ms: int, period_s: int) -> Link:
         spoke_since = word.seen_ms is not None and since_ms is not None and word.seen_ms > since_ms
         return "online" if heard and spoke_since else "offline"
     return "online" if heard else "unknown"
-
-
-def inherited(speaker: Link, device: Link = "online") -> Link:
-    """A station that is lost loses its devices."""
-    return device if speaker == "online" else speaker
 
 
 def data_state(kind: Kind, state: DeviceState, now_ms: int) -> Data:
@@ -67,11 +52,9 @@ def data_state(kind: Kind, state: DeviceState, now_ms: int) -> Data:
     return "stale" if reported else "none"
 
 
-def function_state(told: Iterable[Told], now_ms: int, *, jammed: bool = False) -> Function:
-    """`fails` when it says so itself, or when the last two commands of a day came to nothing."""
-    if jammed:
-        return "fails"
-    recent = sorted((one for one in told if now_ms - one.at_ms <= _FUNCTION_MS), reverse=True)[:2]
+def function_state(told: Iterable[Told], now_ms: int) -> Function:
+    """`fails` when the last two commands of a day came to nothing; once may be chance."""
+    recent = sorted((one for one in told if now_ms - one.at_ms <= FUNCTION_MS), reverse=True)[:2]
     if not recent:
         return "unknown"
     if recent[0].done:

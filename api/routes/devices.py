@@ -21,10 +21,11 @@ from devices.state import DeviceState as State
 from domain.errors import NotFound
 from domain.facts import Facts
 from domain.ids import DeviceId
-from rules.liveness import data_state
+from rules.liveness import FUNCTION_MS, data_state, function_state
 from storage import registry, states, stations
 from storage.registry import Device
 from storage.states import SpeakerRow
+from storage.told import last_told
 
 router = APIRouter(prefix="/api/v1", tags=["devices"])
 Reader = Annotated[Caller, needs("devices:read")]
@@ -59,6 +60,7 @@ def get_device(
         see_station(conn, caller, station_id)
         device = registry.get_device(conn, id_)
         row = states.get_state(conn, id_)
+        told = last_told(conn, id_, now_ms - FUNCTION_MS)
         speakers = {one.speaker: one for one in states.load_speakers(conn, station_id)}
     declared_kind = kinds().get(kind)
     if declared_kind is None:
@@ -69,6 +71,7 @@ def get_device(
     return {
         **body,
         "data": data_state(declared_kind, state, now_ms),
+        "function": function_state(told, now_ms),
         "clock_fault": state.clock_fault,
         "fields": _fields(declared_kind, state.own, in_part=False),
         "parts": {name: _fields(declared_kind, facts, in_part=True) for name, facts in parts.items()},

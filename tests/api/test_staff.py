@@ -11,7 +11,8 @@ from devices.registry import kind_of
 from devices.state import DeviceState
 from domain.facts import Mark, Value
 from domain.ids import edge_box
-from storage import audit, notices, quarantine, states
+from storage import audit, commands, notices, quarantine, states
+from storage.commands import NewCommand
 from storage.quarantine import BadRow
 from storage.series_row import SeriesRow
 from storage.states import StateRow
@@ -118,6 +119,39 @@ def test_the_devices_of_a_station_and_whether_they_are_heard(world: World) -> No
     items = world.get(f"/api/v1/devices?station={HERE}", staff)["items"]
     assert {one["link"] for one in items} == {"unknown"}
     assert paths(world.get("/api/v1/devices", staff, 422)) == ["query.station"]
+
+
+def test_a_lost_station_loses_its_devices(world: World) -> None:
+    world.link("offline")
+    items = world.get(f"/api/v1/devices?station={HERE}", world.token("devices:read"))["items"]
+    assert {one["link"] for one in items} == {"offline"}
+
+
+def told(world: World, outcome: str, reason: str | None = None) -> None:
+    with world.db.write() as conn:
+        now_ms = world.db.now_ms(conn)
+        id_ = commands.new_id(now_ms)
+        assert commands.create(conn, NewCommand(id_, LOCK, "331002", "unlock", {}, "a", False, now_ms, "t"))
+        assert commands.step(conn, id_, ["created"], outcome, now_ms, reason=reason)
+
+
+def test_a_device_works_or_fails_by_what_came_of_what_it_was_told(world: World) -> None:
+    staff = world.token("devices:read")
+
+    def function() -> str:
+        return str(world.get(f"/api/v1/devices/{HERE}/door_lock/1", staff)["function"])
+
+    assert function() == "unknown"
+    told(world, "opened")
+    assert function() == "works"
+    told(world, "no_answer", "no_nonce")
+    assert function() == "unknown", "once may be chance"
+    told(world, "expired", "hub_late")
+    assert function() == "unknown", "the hub's own fault says nothing of the lock"
+    told(world, "expired", "not_confirmed")
+    assert function() == "fails"
+    world.clock.ahead_s = 25 * 3600
+    assert function() == "unknown"
 
 
 def test_a_device_that_never_spoke_is_known_and_empty(world: World) -> None:

@@ -17,6 +17,7 @@ from runtime import (
     commands_process,
     commands_quarantine,
     commands_report,
+    commands_rotate,
     commands_rules,
     commands_series,
     commands_sim,
@@ -73,6 +74,7 @@ app.add_typer(commands_sim.app, name="sim")
 app.add_typer(commands_db.app, name="db")
 app.add_typer(commands_station.app, name="station")
 commands_mosquitto.add_to(commands_credential.app)
+commands_rotate.add_to(commands_credential.app)
 app.add_typer(commands_credential.app, name="credential")
 app.add_typer(commands_token.app, name="token")
 app.add_typer(commands_rules.app, name="rules")

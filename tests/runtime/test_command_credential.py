@@ -8,6 +8,7 @@ from pathlib import Path
 
 from domain.ids import DeviceId
 from runtime.secrets import load_secrets
+from signing.keys import verify_keys_from_text
 from signing.station_credential import read_jwt
 from storage import registry, tokens
 from storage.database import Database
@@ -120,3 +121,25 @@ def test_a_sign_in_link_works_once_and_all_links_share_one_token(
     kept = var_dir / "shown-tokens.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert json.loads(kept.read_text()) == {"staff": token.id}
+
+
+def test_another_key_signs_commands_and_every_device_was_told_of_it_before(
+    waystation: Waystation, var_dir: Path
+) -> None:
+    waystation("db", "init")
+    first = load_secrets(var_dir).commands.active
+
+    def step(name: str) -> set[bytes]:
+        assert waystation("credential", "rotate", name).code == 0
+        return set(verify_keys_from_text(waystation("credential", "keys").out))
+
+    told = step("announce")
+    assert load_secrets(var_dir).commands.active.kid == first.kid, "nothing is signed with it yet"
+    again = waystation("credential", "rotate", "announce")
+    assert (again.code, "is announced already" in again.err) == (1, True)
+    assert step("use") == told, "devices need nothing new"
+    second = load_secrets(var_dir).commands.active
+    assert {first.kid, second.kid} == told
+    assert step("forget") == {second.kid}
+    assert waystation("credential", "rotate", "forget").code == 1
+    assert waystation("credential", "rotate", "use").code == 1

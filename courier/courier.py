@@ -60,8 +60,12 @@ class Courier:
                 "No channel is set up, so alerts are shown but sent to nobody: set WAYSTATION_WEBHOOK_URL.",
                 extra={"action": "courier.no_channel"},
             )
+        begun = False
         while not stop.is_set():
             try:
+                if not begun:
+                    self.begin()
+                    begun = True
                 busy = self.round() > 0
                 self._settle("database", "The database answers again.")
             except StorageUnavailable as error:
@@ -71,6 +75,17 @@ class Courier:
                 stop.wait(LOOK_EVERY_S)
         for channel in self._channels:
             channel.close()
+
+    def begin(self) -> None:
+        """A channel that has just been set up hears of what is open. Raises StorageUnavailable."""
+        for channel in self._channels:
+            with self._db.write() as conn:
+                open_already = notices.begin(conn, channel.name, self._clock.now_ms())
+            if open_already:
+                _log.info(
+                    "%d alerts were open before %s was set up and are told now.",
+                    open_already, channel.name, extra={"action": "courier.begun"},
+                )  # fmt: skip
 
     def round(self) -> int:
         """Look once at every channel; returns how many notices were tried. Raises StorageUnavailable."""

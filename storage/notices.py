@@ -61,13 +61,32 @@ class AlertFacts(NamedTuple):
 
 
 def create(conn: Connection, alert_id: str, what: What, channel: str, now_ms: int) -> bool:
-    """Write a notice, in the alert's own transaction; False when it is there already."""
+    """Write a notice, in the alert's own transaction; False when it is there already.
+
+    That an alert is over is told only where it was told, or will be, that it began.
+    """
+    if what != "opened" and not conn.scalar(sa.select(_told_of(alert_id, channel))):
+        return False
     insert = (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(notice)
     added = insert.values(
         alert_id=alert_id, what=what, channel=channel, state="waiting", attempts=0, next_ms=now_ms,
         created_ms=now_ms, repeated=False,
     ).on_conflict_do_nothing()  # fmt: skip
     return conn.scalar(added.returning(notice.c.id)) is not None
+
+
+def begin(conn: Connection, channel: str, now_ms: int) -> int:
+    """Let a channel that is new hear of what is open already, but for what is only worth knowing."""
+    row = sa.select(
+        alert.c.id, sa.literal("opened"), sa.literal(channel), sa.literal("waiting"), sa.literal(0),
+        sa.literal(now_ms), sa.literal(now_ms), sa.false(),
+    ).where(
+        alert.c.resolved_ms.is_(None), alert.c.severity != "info", sa.not_(_told_of(alert.c.id, channel))
+    )  # fmt: skip
+    columns = ("alert_id", "what", "channel", "state", "attempts", "next_ms", "created_ms", "repeated")
+    insert = (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(notice)
+    added = insert.from_select(columns, row).on_conflict_do_nothing()
+    return len(conn.scalars(added.returning(notice.c.id)).all())
 
 
 def due(conn: Connection, channel: str, now_ms: int) -> bool:
@@ -140,6 +159,11 @@ def counts(conn: Connection) -> dict[str, int]:
     """How many notices there are in each state."""
     query = sa.select(notice.c.state, sa.func.count().label("found")).group_by(notice.c.state)
     return {row.state: row.found for row in conn.execute(query)}
+
+
+def _told_of(alert_id: str | ColumnElement[str], channel: str) -> ColumnElement[bool]:
+    told = notice.alias("told")
+    return sa.exists().where(told.c.alert_id == alert_id, told.c.channel == channel, told.c.what == "opened")
 
 
 def _claimable(channel: str, now_ms: int) -> ColumnElement[bool]:

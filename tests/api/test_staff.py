@@ -56,6 +56,10 @@ def test_somebody_takes_an_alert_on_and_the_first_one_stays_named(world: World) 
 
 def test_a_latched_alert_ends_by_a_person_with_a_reason(world: World) -> None:
     world.alert(FIRST, latched=True)
+    with world.db.write() as conn:
+        notices.create(conn, FIRST, "opened", "webhook", world.clock.now_ms())
+        (opened,) = notices.claim(conn, "webhook", "test", world.clock.now_ms())
+        notices.sent(conn, opened, world.clock.now_ms())
     staff = world.token("alerts:write")
     for body in (None, {}, {"reason": ""}, {"reason": "  "[:2]}, {"reason": "到场检查", "more": 1}):
         assert world.post(f"/api/v1/alerts/{FIRST}/reset", staff, 422, json=body)["errors"]

@@ -8,10 +8,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 
 from courier.channel import NotDelivered, RecordingChannel
 from courier.courier import Courier
 from storage.database import Database
+from storage.tables import alert, notice
 from tests.courier.conftest import StepClock, Tell
 from tests.waiting import eventually
 
@@ -214,6 +216,23 @@ def test_without_a_channel_notices_wait_and_the_log_says_so_once(
         thread.join(5)
     assert outcome() == [("waiting", 0, False, None)]
     assert ["WAYSTATION_WEBHOOK_URL" in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_a_receiver_that_is_set_up_late_hears_of_what_is_open(
+    courier: Courier, db: Database, channel: RecordingChannel, tell: Tell
+) -> None:
+    for alert_id in ("open", "over"):
+        tell(alert_id)
+    with db.write() as conn:
+        conn.execute(sa.delete(notice))
+        conn.execute(sa.update(alert).where(alert.c.id == "over").values(resolved_ms=1, state="resolved"))
+    stop = threading.Event()
+    thread = threading.Thread(target=courier.run, args=(stop,))
+    thread.start()
+    eventually(lambda: channel.messages)
+    stop.set()
+    thread.join(5)
+    assert [message.key for message in channel.messages] == ["open:opened"]
 
 
 def test_it_runs_until_it_is_told_to_stop(

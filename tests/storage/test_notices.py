@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import sqlalchemy as sa
 
 from storage import notices
+from storage.alerts import Ending, open_many, resolve_many
 from storage.database import Database
 from storage.notices import NoticeRow
 from storage.tables import alert
+from tests.storage import rows
 
 NOW_MS = 1_795_000_000_000
 
@@ -94,6 +96,24 @@ def test_that_it_is_over_is_told_after_that_it_began(db: Database) -> None:
         notices.sent(conn, opened, NOW_MS + 3)
     (resolved,) = claim(db, at_ms=NOW_MS + 4)
     assert resolved.what == "resolved"
+
+
+def test_who_was_not_told_that_it_began_is_not_told_that_it_is_over(db: Database) -> None:
+    tell(db, "x")
+    with db.write() as conn:
+        assert not notices.create(conn, "x", "resolved", "wecom", NOW_MS)
+        assert notices.create(conn, "x", "resolved", "webhook", NOW_MS)
+
+
+def test_a_channel_that_is_new_hears_of_what_is_open(db: Database) -> None:
+    tell(db, "x")
+    with db.write() as conn:
+        over = rows.alert("w", part=4)
+        open_many(conn, [rows.alert("y"), rows.alert("z", severity="info", code="tidy"), over])
+        resolve_many(conn, [Ending(over.device, over.part, over.code, NOW_MS, "cleared")])
+        assert notices.begin(conn, "webhook", NOW_MS) == 1
+        assert notices.begin(conn, "webhook", NOW_MS + 1) == 0
+    assert sorted(row.alert.id for row in claim(db)) == ["x", "y"]
 
 
 def test_another_channel_is_another_matter(db: Database) -> None:

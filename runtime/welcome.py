@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from runtime.installation import Installation
 from runtime.sign_in import demo_token, sign_in_link, staff_token
 from runtime.way_in import way_in
+from storage.alerts import all_open
 from storage.database import Database
 from storage.registry import list_devices, list_doors
 from storage.stations import get_station
@@ -67,11 +68,12 @@ def _for_boards(here: Installation) -> list[str]:
 
 
 def _a_door(connection: Connection, but_not: str | None) -> str | None:
-    """Not where the cabinet is that will be broken: nobody is let in there then."""
+    """Not where the cabinet is that will be broken, nor where there is a safety alarm: nobody gets in."""
+    shut = {one.device.station for one in all_open(connection) if one.refuse_entry}
     doors = [*list_doors(connection, area=NEARBY), *list_doors(connection)]
     active = [door for door in doors if get_station(connection, door.station).status == "active"]
-    elsewhere = [door for door in active if door.station != but_not]
-    return next((door.code for door in [*elsewhere, *active]), None)
+    inviting = [door for door in active if door.station != but_not and door.station not in shut]
+    return next((door.code for door in [*inviting, *active]), None)
 
 
 def _a_cabinet(connection: Connection) -> str | None:

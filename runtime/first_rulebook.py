@@ -6,7 +6,7 @@ from pathlib import Path
 
 from domain.errors import BadRulebook
 from rules.rulebook import load_rulebook
-from runtime.installation import Installation
+from runtime.installation import CannotStart, Installation
 from runtime.settings import TREE
 from storage import rulebooks
 from storage.database import Database
@@ -27,7 +27,10 @@ def read_text(path: Path) -> str:
 def seed(here: Installation, database: Database) -> rulebooks.RulebookRow:
     """Check the file and keep it as a row; returns the row that is in force. Raises BadRulebook."""
     path = here.settings.rulebook or SHIPPED
-    text = read_text(path)
+    try:
+        text = read_text(path)
+    except BadRulebook as exc:
+        raise CannotStart(f"{exc} WAYSTATION_RULEBOOK names it.") from exc
     load_rulebook(text, version=0, name=path.name)
     with database.read() as connection:
         # No writing for nothing: a frozen gateway may hold the file, and its successor shall say so.

@@ -79,6 +79,14 @@ def test_upgrade_names_the_revision(waystation: Waystation) -> None:
     assert said.out.startswith("The database is at revision ")
 
 
+def test_a_rulebook_that_is_not_where_a_setting_says_stops_the_start(waystation: Waystation) -> None:
+    said = waystation("db", "init", WAYSTATION_RULEBOOK="/nowhere/rules.yaml")
+
+    assert said.code == 2
+    assert said.err.startswith("/nowhere/rules.yaml cannot be read: ")
+    assert "WAYSTATION_RULEBOOK" in said.err
+
+
 def test_prune_takes_nothing_from_a_new_database(waystation: Waystation) -> None:
     assert waystation("db", "prune", "--days", "7").code == 0
 

@@ -190,7 +190,7 @@ class Board:
         outside = availability_json(told.public(), version, staff=False)
         public = station_json(station, equipped, outside)
         inside = availability_json(told, version, staff=True)
-        staff = station_json(station, equipped, inside, alerts_summary(alerts.values()))
+        staff = station_json(station, equipped, inside, alerts_summary(station, alerts.values()))
         # A deadline that has passed already would be due again at once, for ever.
         wanted_ms = told.next_change_ms
         due_ms = wanted_ms if wanted_ms is not None and wanted_ms > now_ms else now_ms + _LOOK_AGAIN_MS

@@ -82,7 +82,7 @@ class AlertsSummary(Shape):
 
     open: int
     worst: Literal["emergency", "major", "minor", "info"] | None
-    first: str | None
+    first: str | None = Field(description="what the worst says, without its severity and the station's name")
     first_en: str | None
 
 

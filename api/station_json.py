@@ -100,13 +100,24 @@ def station_json(
     return body
 
 
-def alerts_summary(alerts: Iterable[Alert]) -> dict[str, Any]:
+def alerts_summary(station: Station, alerts: Iterable[Alert]) -> dict[str, Any]:
     """How many are open, the worst of them, and what that one says."""
     ranked = sorted(alerts, key=lambda one: (_SEVERITIES.index(one.severity), one.id))
     if not ranked:
         return {"open": 0, "worst": None, "first": None, "first_en": None}
     worst = ranked[0]
-    return {"open": len(ranked), "worst": worst.severity, "first": worst.text_zh, "first_en": worst.text_en}
+    return {
+        "open": len(ranked),
+        "worst": worst.severity,
+        "first": _beside(station.name, worst.text_zh),
+        "first_en": _beside(station.name_en or station.name, worst.text_en),
+    }
+
+
+def _beside(name: str, text: str) -> str:
+    """An alert's text beside its station's name and its severity, which it need not repeat there."""
+    before, _, said = text.partition(name)
+    return said.lstrip(" ·：:") if said and before.rstrip().endswith(("】", "]")) else text
 
 
 def alert_json(alert: Alert) -> dict[str, Any]:

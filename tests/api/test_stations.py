@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from storage.alerts import open_many
 from tests.api.conftest import HERE, World, paths
+from tests.storage import rows
 
 
 def ids(answer: dict[str, list[dict[str, str]]]) -> list[str]:
@@ -51,6 +53,20 @@ def test_staff_of_the_area_sees_people_and_alerts_and_others_do_not(world: World
     assert station["alerts"] == {"open": 1, "worst": "major", "first": "7 号仓过热", "first_en": "slot 7 hot"}
     for headers in (world.token("alerts:read", area="3301"), world.token("door:open")):
         assert "alerts" not in world.get(f"/api/v1/stations/{HERE}", headers)
+
+
+def test_beside_its_station_an_alert_repeats_neither_its_name_nor_how_grave_it_is(world: World) -> None:
+    told = rows.alert(
+        "a1",
+        text_zh="【严重】椒江万达劳动者驿站 · 换电柜 3 号仓：电池 67 ℃。",
+        text_en="[Major] 椒江万达劳动者驿站: cabinet slot 3 is at 67 °C.",
+    )
+    with world.db.write() as conn:
+        open_many(conn, [told])
+    world.look()
+    alerts = world.get(f"/api/v1/stations/{HERE}", world.token("alerts:read"))["alerts"]
+    assert alerts["first"] == "换电柜 3 号仓：电池 67 ℃。"
+    assert alerts["first_en"] == "cabinet slot 3 is at 67 °C."
 
 
 def test_a_claim_that_is_too_old_satisfies_nobody(world: World) -> None:

@@ -60,7 +60,8 @@ def fault(
     slot: Annotated[int | None, typer.Option(help="Which slot of a cabinet.")] = None,
     for_s: Annotated[float | None, typer.Option(help="Heal by itself after so many seconds.")] = None,
     arg: Annotated[
-        list[str] | None, typer.Option(help="Any other argument, such as --arg minutes=90.")
+        list[str] | None,
+        typer.Option(help="Any other argument of `sim list --faults`, such as --arg minutes=90."),
     ] = None,
 ) -> None:
     """Break something.

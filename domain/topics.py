@@ -36,7 +36,7 @@ class Topic(NamedTuple):
     leaf: str
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=16_384)
 def parse(topic: str) -> Topic:
     """Read a topic; raise BadTopic that says which level is wrong."""
     levels = topic.split("/")

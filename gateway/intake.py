@@ -13,7 +13,6 @@ from domain.envelope import Envelope
 from domain.errors import BadMessage
 from domain.facts import Mark
 from domain.ids import DeviceId
-from domain.json_input import MAX_BYTES
 from gateway.again import said_again
 from gateway.alerts import take_effects
 from gateway.boots import Timed, boot_of, hear_link
@@ -43,29 +42,28 @@ class Intake:
         route = self.fleet.routes.get(incoming.topic)
         if route is not None and said_again(overlay, incoming, route, caught_up):
             return True
-        topic: topics.Topic | None = None
         try:
-            topic = topics.parse(incoming.topic)
-            if len(incoming.payload) > MAX_BYTES:
-                raise BadMessage(
-                    "too_large", "", f"is {len(incoming.payload)} bytes long; at most {MAX_BYTES} are taken"
-                )
-            if topic.leaf == "telemetry":
-                member = route.member if route is not None else self._member(topic)
-                self._telemetry(overlay, incoming, member, caught_up)
-            elif topic.leaf == "event":
-                self._event(overlay, incoming, self._member(topic), caught_up)
-            elif topic.leaf == "reply":
-                self._reply(overlay, incoming, self._member(topic), caught_up)
-            elif topic.leaf == "link":
-                self._link(overlay, incoming, self._speaker(topic))
+            if route is not None:
+                self._telemetry(overlay, incoming, route.member, caught_up)
             else:
-                raise BadMessage("bad_topic", "topic.leaf", f"{topic.leaf} is not for the hub to take")
+                self._by_topic(overlay, incoming, topics.parse(incoming.topic), caught_up)
         except BadMessage as bad:
             overlay.strangers = overlay.strangers or bad.reason in UNKNOWN
-            refuse(overlay, incoming, topic, bad)
+            refuse(overlay, incoming, bad)
             return False
         return True
+
+    def _by_topic(self, overlay: Overlay, incoming: Incoming, topic: topics.Topic, caught_up: bool) -> None:
+        if topic.leaf == "telemetry":
+            self._telemetry(overlay, incoming, self._member(topic), caught_up)
+        elif topic.leaf == "event":
+            self._event(overlay, incoming, self._member(topic), caught_up)
+        elif topic.leaf == "reply":
+            self._reply(overlay, incoming, self._member(topic), caught_up)
+        elif topic.leaf == "link":
+            self._link(overlay, incoming, self._speaker(topic))
+        else:
+            raise BadMessage("bad_topic", "topic.leaf", f"{topic.leaf} is not for the hub to take")
 
     def effects(self, overlay: Overlay, device: DeviceId, effects: Iterable[Effect]) -> None:
         """Take what rules decided about a device outside of a message."""

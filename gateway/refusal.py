@@ -13,8 +13,9 @@ from gateway.overlay import Overlay
 from transport.inbox import Incoming
 
 
-def refuse(overlay: Overlay, incoming: Incoming, topic: topics.Topic | None, bad: BadMessage) -> None:
+def refuse(overlay: Overlay, incoming: Incoming, bad: BadMessage) -> None:
     """Quarantine a message. With a readable boot and seq its speaker may forget it, as any other."""
+    topic = _readable_topic(incoming.topic)
     station = topic.device.station if topic is not None else None
     if topic is not None and bad.boot is not None and bad.seq is not None:
         member = overlay.fleet.members.get(topic.device)
@@ -34,16 +35,11 @@ def refuse(overlay: Overlay, incoming: Incoming, topic: topics.Topic | None, bad
 
 def set_culprit_aside(overlay: Overlay, incoming: Incoming, detail: str) -> None:
     """Quarantine a message that was understood but cannot be kept."""
-    topic: topics.Topic | None
-    try:
-        topic = topics.parse(incoming.topic)
-    except BadMessage:
-        topic = None
     bad = BadMessage("culprit", "", detail)
     envelope = _readable_envelope(incoming.payload)
     if envelope is not None:
         bad.boot, bad.seq = envelope.boot, envelope.seq
-    refuse(overlay, incoming, topic, bad)
+    refuse(overlay, incoming, bad)
 
 
 def _boot_of(
@@ -55,6 +51,13 @@ def _boot_of(
         return boot
     try:
         return boot_of(overlay, speaker, envelope, incoming.received_ms)
+    except BadMessage:
+        return None
+
+
+def _readable_topic(address: str) -> topics.Topic | None:
+    try:
+        return topics.parse(address)
     except BadMessage:
         return None
 

@@ -14,9 +14,9 @@ from transport.lane import Lane, LaneOptions, LaneStatus
 from transport.loop import MqttLoop
 
 QUICK_AT_ONCE = 1_000
-BULK_EVERY_S = 0.02
+BULK_EVERY_S = 0.05
 BULK_ENOUGH = 200
-"""While less than this waits, bulk is taken fifty times a second at the most: whoever takes it begins a
+"""While less than this waits, bulk is taken twenty times a second at the most: whoever takes it begins a
 transaction, and that costs as much as fifty messages."""
 STOP_WITHIN_S = 5.0
 

@@ -4,7 +4,7 @@ What is under way is kept in the device's `watch`: JSON-able entries under `part
 altered. `s` is the stage, `since` when it began to be true, `due` when to look again, `r` that any new
 report makes it worth looking again, `on` whether the condition holds, `acted` whether its actions followed,
 `last` the newest event that told it again, `keep` that no change of the rulebook ends it, `by` the alerts
-that held it back.
+that held it back, `old` since when it waits for newer word.
 """
 
 from __future__ import annotations
@@ -22,12 +22,17 @@ from rules.effects import Ask, Basis, Effect, Reason, ResolveAlert
 from rules.giving_way import end_lesser, holders
 from rules.hush import judge_hush
 from rules.opened import opened
+from rules.rule import Rule
 from rules.sight import BoundRule, Plan
 
 RETRY_MS = 30_000
 """When nothing can be decided at a deadline (facts too old, inhibited), look again after this."""
 CATCH_UP_MS = 5_000
 """While old messages still come in, deadlines of everything but safety wait this long at a time."""
+OLD_MS = 60_000
+"""What a report tells that is older may be over by now: newer word is on its way behind it."""
+NEWER_WORD_MS, LONGEST_WAIT_MS = 30_000, 2 * 60_000
+"""So long after the last such report nothing newer seems to come; and so long it is waited for at all."""
 
 PENDING: Final = "pending"
 FIRING: Final = "firing"
@@ -132,13 +137,24 @@ class Moment:
         else:
             begun_ms = min(sight.at_ms, now_ms) if since_ms is None else since_ms
             held_ms = (now_ms if at_deadline else sight.at_ms) - begun_ms
-            if rule.for_ms and (since_ms is None or held_ms < rule.for_ms):
+            old_ms = now_ms if entry is None else entry.get("old", now_ms)
+            if late and not at_deadline and self._may_be_over(rule) and now_ms - old_ms < LONGEST_WAIT_MS:
+                due_ms = max(begun_ms + rule.for_ms, now_ms + NEWER_WORD_MS)
+                self.put(part, bound, {"s": PENDING, "since": begun_ms, "due": due_ms, "r": 1, "old": old_ms})
+            elif rule.for_ms and (since_ms is None or held_ms < rule.for_ms):
                 self.put(part, bound, {"s": PENDING, "since": begun_ms, "due": begun_ms + rule.for_ms})
             elif by := holders(self, rule, part):
                 self.put(part, bound, {"s": PENDING, "since": begun_ms, "due": now_ms + RETRY_MS, "by": by})
             else:
                 held_by = tuple(entry.get("by", ())) if entry is not None else ()
                 self.fire(bound, part, begun_ms, sight.facts, act=True, on=True, held_by=held_by)
+
+    def _may_be_over(self, rule: Rule) -> bool:
+        """True when all that was said is old; safety, and what somebody must look at, counts anyway."""
+        if rule.safety or rule.latch:
+            return False
+        ages = (mark.at_ms for facts in self.state.parts.values() for mark in facts.marks.values())
+        return self.now_ms - max(ages, default=self.now_ms) > OLD_MS
 
     def _judge_open(self, bound: BoundRule, part: int, entry: Entry) -> None:
         rule, now_ms = bound.rule, self.now_ms

@@ -242,9 +242,9 @@ rules:
       en: "[Minor] {station} {device} {slot} {temp_c} {soc_pct} {min} {sec}"
 """
     hub = Hub(CABINET, load_rulebook(text, version=3))
-    hub.take(Message(1, T0, {}, {4: {"temp_c": 60.25}}), T0 + 61 * SECOND)
+    hub.take(Message(1, T0, {}, {4: {"temp_c": 60.25}}), T0 + 60 * SECOND)
     alert = hub.open[4, "hot"]
-    assert alert.text_zh == "【一般】椒江万达驿站 换电柜 1 4 60.2 未知 1 61"
-    assert alert.text_en == "[Minor] Jiaojiang Wanda Battery-swap cabinet 1 4 60.2 unknown 1 61"
+    assert alert.text_zh == "【一般】椒江万达驿站 换电柜 1 4 60.2 未知 1 60"
+    assert alert.text_en == "[Minor] Jiaojiang Wanda Battery-swap cabinet 1 4 60.2 unknown 1 60"
     assert alert.values == {"temp_c": 60.25}
-    assert (alert.rulebook_version, alert.happened_ms, alert.learned_ms) == (3, T0, T0 + 61 * SECOND)
+    assert (alert.rulebook_version, alert.happened_ms, alert.learned_ms) == (3, T0, T0 + 60 * SECOND)

@@ -40,6 +40,14 @@ HOT = """
     texts: {zh: "【严重】{station}：{slot} 号仓过热。", en: "[Major] {station}: slot {slot} is hot."}
 """
 
+STUCK = """
+  - code: occupancy_stuck
+    kind: station
+    when: occupancy.count_raw < -2
+    severity: info
+    texts: {zh: "【提示】{station}：人数对不上。", en: "[Notice] {station}: the count does not fit."}
+"""
+
 
 def held_open(for_: str, severity: str = "minor") -> str:
     word = {"minor": ("一般", "Minor"), "info": ("提示", "Notice")}[severity]
@@ -167,6 +175,7 @@ def test_an_alert_remembers_what_it_saw_and_what_followed(house: House, box: Box
 
 
 def test_a_rule_over_the_station_remembers_which_device_said_what(house: House, box: Box) -> None:
+    put_in_force(house, STUCK)
     box.online()
     seq = box.report("occupancy_sensor", count_raw=-3, presence=False)
     eventually(lambda: box.promised(seq), 5)

@@ -251,6 +251,7 @@ def test_a_counter_that_does_not_fit_the_door_is_told_and_clears_when_it_moves()
     hub = Hub(STATION)
     facts = {"occupancy.unchanged_min": 361, "door.cycles_6h": 5, "occupancy.count_raw": 3}
     hub.note(hub.watcher.station(STATION, hub.state, facts, T0))
+    hub.wait(30)
     assert hub.codes == {"occupancy_stuck"}
     assert "数值（3）" in hub.open[0, "occupancy_stuck"].text_zh
     # The door is silent: nothing is known, nothing ends.

@@ -67,6 +67,7 @@ def test_a_counter_that_counts_people_where_nobody_is_is_told_and_a_word_from_el
         "occupancy.presence_min": 30,
     }
     hub.note(hub.watcher.station(STATION, hub.state, facts, T0))
+    hub.wait(30)
     assert hub.codes == {"occupancy_stuck"}
     hub.note(hub.watcher.station(STATION, hub.state, {"occupancy.presence": True}, T0 + MINUTE))
     assert hub.codes == {"occupancy_stuck"}

@@ -41,13 +41,14 @@ class Played(Protocol):
     def status(self) -> list[dict[str, Any]]: ...
     def known_faults(self) -> dict[str, dict[str, Any]]: ...
     def totals(self) -> dict[str, int]: ...
+    def numbers(self) -> dict[str, dict[str, Any]]: ...
 
 
 class Control:
     """Answers in a thread of its own. Requests are objects with `do`:
 
     `fault` and `heal` with station, device (`door_lock/1` or null), fault, args; `status`; `totals`;
-    `faults`.
+    `numbers`; `faults`.
     Answers are `{"ok": true, "result": …}` or `{"ok": false, "error": "…"}`.
     """
 
@@ -135,6 +136,8 @@ class Control:
             return self._fleet.status()
         if what == "totals":
             return self._fleet.totals()
+        if what == "numbers":
+            return self._fleet.numbers()
         if what == "faults":
             return self._fleet.known_faults()
         station, device, fault = request.get("station"), request.get("device"), request.get("fault")
@@ -149,7 +152,7 @@ class Control:
             if not isinstance(fault, (str, type(None))):
                 raise TypeError("fault must be a text or null")
             return self._fleet.heal(station, device, fault)
-        raise UnknownFault(f"{what!r} is not one of fault, heal, status, totals, faults.")
+        raise UnknownFault(f"{what!r} is not one of fault, heal, status, totals, numbers, faults.")
 
 
 def ask(var_dir: Path, request: Mapping[str, Any]) -> Any:

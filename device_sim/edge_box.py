@@ -97,6 +97,11 @@ class EdgeBox:
         return len(self._quick.held) + len(self._bulk.held)
 
     @property
+    def waiting(self) -> list[int]:
+        """The numbers of the messages that are held."""
+        return sorted([*self._quick.held, *self._bulk.held])
+
+    @property
     def kept(self) -> int:
         """Promised messages that are kept for a new store."""
         return len(self._kept)

@@ -213,6 +213,19 @@ class Fleet:
             "dropped": sum(box.dropped for box in boxes),
         }
 
+    def numbers(self) -> dict[str, dict[str, Any]]:
+        """By station: its boot, how many messages it numbered, which still wait, how many it gave up."""
+        with self._lock:
+            return {
+                name: {
+                    "boot": one.box.boot,
+                    "said": one.box.said,
+                    "waiting": one.box.waiting,
+                    "dropped": one.box.dropped,
+                }
+                for name, one in self.stations.items()
+            }
+
     def known_faults(self) -> dict[str, dict[str, Any]]:
         """Every fault by where it can happen (`station`, a kind, or `any device`), with its arguments."""
         kinds = {

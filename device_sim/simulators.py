@@ -73,6 +73,13 @@ class Simulators:
             sums["parts"] += 1
         return sums
 
+    def numbers(self) -> dict[str, dict[str, Any]]:
+        """What every station has said, and which of it waits."""
+        told: dict[str, dict[str, Any]] = {}
+        for folder in self._dirs:
+            told |= ask(folder, {"do": "numbers"})
+        return told
+
     def _ask(self, station: str, request: Mapping[str, Any]) -> Any:
         number = self._part_of.get(station)
         if number is None:

@@ -63,7 +63,7 @@ def test_all_faults_are_listed_with_what_they_do(town: Town, var: Path) -> None:
         ({"do": "fault", "station": STATION, "device": None, "fault": 7}, "fault must be a text"),
         ({"do": "heal", "station": STATION, "device": "x/1"}, "has no device 'x/1'"),
         ({"do": "heal", "station": STATION, "fault": "x"}, "There is no fault 'x' of 331002-0001: dead_link"),
-        ({"do": "dance", "station": STATION}, "fault, heal, status, totals, faults"),
+        ({"do": "dance", "station": STATION}, "fault, heal, status, totals, numbers, faults"),
         ({}, "station must be a text"),
     ],
 )

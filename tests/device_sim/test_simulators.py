@@ -58,6 +58,18 @@ def test_all_stations_and_all_faults_are_listed_and_counted(towns: list[Town], v
     assert totals["said"] == sum(town.station.box.said for town in towns)
 
 
+def test_which_messages_still_wait_is_told_station_by_station(towns: list[Town], var: Path) -> None:
+    towns[0].join()
+    towns[0].carry()
+    towns[1].run(90)
+    told = ask(var, {"do": "numbers"})
+    assert told[FIRST]["waiting"] == []
+    assert told[FIRST]["said"] == towns[0].station.box.said > 0
+    assert told[SECOND]["waiting"] == list(range(told[SECOND]["said"]))
+    assert told[SECOND]["boot"] == towns[1].station.box.boot
+    assert told[SECOND]["dropped"] == 0
+
+
 def test_a_station_that_nobody_plays_and_a_fault_that_is_unknown_get_a_sentence(
     towns: list[Town], var: Path
 ) -> None:

@@ -136,7 +136,7 @@ def when(at_ms: int, now_ms: int, en: bool) -> str:
         return f"{at:%H:%M}"
     if days == 1:
         return f"tomorrow {at:%H:%M}" if en else f"明天 {at:%H:%M}"
-    return f"{at:%d %b}" if en else f"{at.month} 月 {at.day} 日"
+    return f"{at.day} {at:%b}" if en else f"{at.month} 月 {at.day} 日"
 
 
 @dataclass(frozen=True, slots=True)

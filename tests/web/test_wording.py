@@ -66,6 +66,7 @@ def test_a_time_of_another_day_names_the_day() -> None:
     day_ms = 86_400_000
     said = [wording.when(NOON_MS + n * day_ms, NOON_MS, en=False) for n in range(3)]
     assert said == ["12:00", "明天 12:00", "11 月 26 日"]
+    assert wording.when(NOON_MS + 10 * 86_400_000, NOON_MS, True) == "4 Dec"
     assert datetime.fromtimestamp(NOON_MS / 1000, wording.STATION_CLOCK).hour == 12
 
 

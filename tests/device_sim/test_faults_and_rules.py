@@ -74,6 +74,7 @@ class Watched:
         ("door_lock", "stays_unlocked", 330, {"door_unlocked_long"}),
         ("door_lock", "lock_battery_low", 130, {"lock_battery_empty"}),
         ("door_lock", "held_open", 140, {"door_held_open"}),
+        ("door_lock", "held_open", 640, {"door_open_long"}),
         ("door_lock", "jammed", 20, {"lock_jammed"}),
         ("door_lock", "forced", 5, {"door_forced"}),
         ("door_lock", "silent", 400, {"door_offline"}),

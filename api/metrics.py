@@ -114,7 +114,7 @@ class _Hub(Collector):
                     quarantine.c.state
                 )
             ).all()
-            told = notices.counts(conn)
+            told, untold_ms = notices.counts(conn), notices.oldest_ms(conn)
             unlocks = conn.execute(
                 sa.select(command.c.state, sa.func.count())
                 .where(command.c.action == "unlock")
@@ -151,6 +151,8 @@ class _Hub(Collector):
             {row[0]: row[2] for row in kept},
         )
         yield _by("waystation_notices", "Notices to people.", "state", told)
+        untold_s = 0.0 if untold_ms is None else max(0, now_ms - untold_ms) / 1000
+        yield _gauge("waystation_notices_oldest_seconds", "Since the oldest that has not arrived.", untold_s)
         if readings is not None:
             yield from _sending(readings, now_ms, self._state.options.outbox_max_bytes)
         yield _by("waystation_unlocks", "Unlock commands.", "state", {row[0]: row[1] for row in unlocks})

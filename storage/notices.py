@@ -166,6 +166,12 @@ def _told_of(alert_id: str | ColumnElement[str], channel: str) -> ColumnElement[
     return sa.exists().where(told.c.alert_id == alert_id, told.c.channel == channel, told.c.what == "opened")
 
 
+def oldest_ms(conn: Connection) -> int | None:
+    """Since when the oldest that has not arrived waits; None when nothing does."""
+    query = sa.select(sa.func.min(notice.c.created_ms)).where(notice.c.state.in_(("waiting", "claimed")))
+    return conn.scalar(query)
+
+
 def _claimable(channel: str, now_ms: int) -> ColumnElement[bool]:
     earlier = notice.alias("earlier")
     first_things_first = sa.exists().where(

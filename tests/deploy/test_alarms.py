@@ -1,4 +1,4 @@
-"""The alarms about readings ring in time, judged by Prometheus over made-up hours."""
+"""The alarms about what waits, readings and notices, ring in time, judged by Prometheus over made-up hours."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ WELL = {
     "waystation_series_bound_bytes": f"{BOUND}x1440",
     "waystation_series_refused": "0x1440",
     "waystation_series_rolled_up": "7x1440",
+    "waystation_notices_oldest_seconds": "0x1440",
 }
 """A day, minute by minute."""
+WAITING = ("Readings", "NoticesWait")
 AWAY = {
     "waystation_series_oldest_seconds": "0+60x1440",
     "waystation_series_waiting_bytes": f"0+{GB // 60}x1440",
@@ -35,14 +37,14 @@ AWAY = {
 
 
 def said(tmp_path: Path, changed: dict[str, str], at: str, *expected: str) -> str:
-    """What promtool complains of when these alarms about readings, and no others, shall ring at a time."""
+    """What promtool complains of when these alarms about what waits, and no others, shall ring at a time."""
     tool = shutil.which("promtool")
     if tool is None:
         pytest.skip("Prometheus is not installed (Debian's package prometheus)")
     text = (TREE / "deploy" / "prometheus" / "rules.yml").read_text("utf-8")
     rules: list[dict[str, Any]] = yaml.safe_load(text)["groups"][0]["rules"]
-    ours = {rule["alert"]: rule for rule in rules if rule["alert"].startswith("Readings")}
-    assert len(ours) == 5
+    ours = {rule["alert"]: rule for rule in rules if rule["alert"].startswith(WAITING)}
+    assert len(ours) == 6
     (tmp_path / "rules.yml").write_text(text, encoding="utf-8")
     labels = {
         name: {"severity": rule["labels"]["severity"]}
@@ -119,6 +121,14 @@ def test_readings_that_are_shortened_or_refused_are_told(tmp_path: Path) -> None
 
     assert not said(tmp_path, full, "1h")
     assert not said(tmp_path, full, "70m", "ReadingsShortened", "ReadingsRefused")
+
+
+def test_notices_that_reach_nobody_wake_somebody_within_a_quarter_of_an_hour(tmp_path: Path) -> None:
+    untold = {"waystation_notices_oldest_seconds": "0x30 0+60x1400"}
+
+    assert not said(tmp_path, untold, "40m")
+    assert not said(tmp_path, untold, "50m", "NoticesWait")
+    assert not said(tmp_path, {"waystation_notices_oldest_seconds": "0x30 0+60x9 0x1400"}, "50m")
 
 
 def test_a_hub_that_keeps_its_readings_itself_hears_nothing(tmp_path: Path) -> None:

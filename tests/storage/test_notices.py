@@ -116,6 +116,23 @@ def test_a_channel_that_is_new_hears_of_what_is_open(db: Database) -> None:
     assert sorted(row.alert.id for row in claim(db)) == ["x", "y"]
 
 
+def test_what_has_not_arrived_is_known_with_its_age(db: Database) -> None:
+    with db.read() as conn:
+        assert notices.oldest_ms(conn) is None
+    tell(db, "x")
+    tell(db, "y", at_ms=NOW_MS + 5_000)
+    first, second = claim(db, at_ms=NOW_MS + 6_000)
+    with db.write() as conn:
+        assert notices.oldest_ms(conn) == NOW_MS, "a claim is no arrival"
+        notices.sent(conn, first, NOW_MS + 7_000)
+        notices.retry(conn, second, NOW_MS + 60_000, "refused", maybe_arrived=False)
+        assert notices.oldest_ms(conn) == NOW_MS + 5_000
+    (second,) = claim(db, at_ms=NOW_MS + 60_000)
+    with db.write() as conn:
+        notices.failed(conn, second, "404 for ever")
+        assert notices.oldest_ms(conn) is None, "what never will does not wait"
+
+
 def test_another_channel_is_another_matter(db: Database) -> None:
     tell(db, "x")
     with db.write() as conn:

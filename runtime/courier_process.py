@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import threading
 
+from courier.channel import Channel
 from courier.courier import Courier
 from courier.webhook import WebhookChannel
 from runtime.housekeeping import keep_tidy
 from runtime.installation import CannotStart, Installation
 from runtime.mosquitto_certificate import keep_certificate
 from runtime.sending import Sending
+from runtime.shown_certificate import keep_looking
 from runtime.stopping import on_signal
 
 CACHE_MB = 8
@@ -26,7 +28,7 @@ def run_courier(here: Installation) -> None:
     stop = threading.Event()
     on_signal(stop.set)
     database = here.database(cache_mb=CACHE_MB)
-    channels = []
+    channels: list[Channel] = []
     if settings.webhook_url:
         secret = settings.webhook_secret.get_secret_value()
         channels.append(WebhookChannel(settings.webhook_url, secret, here.clock))
@@ -39,6 +41,9 @@ def run_courier(here: Installation) -> None:
         ),
         threading.Thread(
             target=keep_certificate, args=(here, database, stop), name="certificate", daemon=True
+        ),
+        threading.Thread(
+            target=keep_looking, args=(here, channels, stop), name="shown certificate", daemon=True
         ),
     ]
     for thread in beside:

@@ -169,7 +169,8 @@ def _told_of(alert_id: str | ColumnElement[str], channel: str) -> ColumnElement[
 def oldest_ms(conn: Connection) -> int | None:
     """Since when the oldest that has not arrived waits; None when nothing does."""
     query = sa.select(sa.func.min(notice.c.created_ms)).where(notice.c.state.in_(("waiting", "claimed")))
-    return conn.scalar(query)
+    found: int | None = conn.scalar(query)
+    return found
 
 
 def _claimable(channel: str, now_ms: int) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""The alarms about what waits, readings and notices, ring in time, judged by Prometheus over made-up hours."""
+"""The alarms about readings and notices that wait ring in time, judged by Prometheus over made-up hours."""
 
 from __future__ import annotations
 

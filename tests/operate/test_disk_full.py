@@ -16,9 +16,11 @@ from runtime.broker import Broker
 from runtime.broker_disk import BrokerDisk
 from storage import backup
 from storage.backup_file import BackupRefused
+from tests.gateway.brokers import MOSQUITTO
 from tests.gateway.chatter import chat, everything
 from tests.gateway.house import House, open_house
 from tests.gateway.keeping_box import KeepingBox, talking
+from tests.mosquitto import Mosquitto
 from tests.operate import counting
 from tests.operate.own_postgresql import own_server
 from tests.operate.small_disk import SmallDisk, small_disk
@@ -153,6 +155,41 @@ def test_a_full_disk_under_the_broker_costs_nothing_but_time(
             f"{took_s:.1f} s after there was room; {len(counting.missing(house.database, said))} lost, "
             f"{len(counting.doubled(house.database))} doubled"
         )
+        assert all(box.box.dropped == 0 for box in boxes)
+        assert counting.missing(house.database, said) == []
+        assert counting.doubled(house.database) == []
+
+
+def test_a_full_disk_under_mosquitto_costs_nothing_also_when_it_is_killed_there(
+    tmp_path: Path, loop: MqttLoop, migrated_sqlite_url: str
+) -> None:
+    """It goes on from memory, and what its store has lost stations send again."""
+    with (
+        small_disk(8) as disk,
+        open_house(disk.path / "var", migrated_sqlite_url, broker_kind=MOSQUITTO) as house,
+    ):
+        house.gateway()
+        broker = house.broker
+        assert isinstance(broker, Mosquitto)
+        boxes = [KeepingBox(house, loop, number) for number in (1, 2)]
+        with talking(*boxes):
+            chat(*boxes)
+            eventually(lambda: all(box.held == 0 for box in boxes), 10)
+            disk.fill()
+            chat(*boxes)
+            store = broker.folder / "data/mosquitto.db"
+            eventually(lambda: store.exists() and store.stat().st_size == 0, 15, saying="it is not written")
+            eventually(lambda: all(box.held == 0 for box in boxes), 10, saying="all is promised still")
+            broker.kill()
+            chat(*boxes)
+            broker.start()
+            eventually(lambda: all(box.held == 0 for box in boxes), 30, saying="all of it is kept")
+            disk.empty()
+            chat(*boxes)
+            eventually(lambda: store.stat().st_size > 0, 15, saying="it is written again")
+            eventually(lambda: all(box.held == 0 for box in boxes), 10)
+        said = everything(*boxes)
+        print(f"mosquitto: {len(said)} messages, 1 kill while the disk was full, 0 lost, 0 doubled")
         assert all(box.box.dropped == 0 for box in boxes)
         assert counting.missing(house.database, said) == []
         assert counting.doubled(house.database) == []

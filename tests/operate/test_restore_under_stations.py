@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from courier.series_sender import SenderOptions, SeriesSender
 from device_sim.edge_box import BoxSettings
 from storage import backup, restore
 from storage.backup_file import BackupRefused
 from storage.database import open_database
+from storage.influx import Influx, InfluxAt
+from storage.series_outbox import Outbox
+from tests.courier.outbox_rows import arrived, unsent
 from tests.gateway.house import House
 from tests.gateway.keeping_box import KeepingBox, talking
 from tests.operate import counting
@@ -106,3 +110,37 @@ def test_a_station_that_was_away_brings_it_when_it_comes_back(
         eventually(lambda: sum(counting.messages(house.database).values()) == 2 * EACH, 20)
         eventually(lambda: box.held == 0, 10)
     assert counting.doubled(house.database) == []
+
+
+def test_readings_that_influxdb_had_already_are_one_point_each_after_a_restore(
+    house: House, loop: MqttLoop, tmp_path: Path, influx_at: InfluxAt
+) -> None:
+    box, file = (
+        KeepingBox(house, loop, 1, BoxSettings(in_flight=50, keep_acked_s=DAY_S)),
+        tmp_path / "one.backup",
+    )
+    influx = Influx(influx_at, read_s=30)
+    sender = SeriesSender(house.database, influx, house.clock, SenderOptions())
+    readings = EACH - EACH // 10
+    house.gateway(Outbox())
+    with talking(box):
+        eventually(lambda: box.box.connected, 10)
+        chat([box], 0)
+        assert sender.round() == readings
+        backup.make(house.url, file, house.clock.now_ms())
+        chat([box], EACH)
+        assert sender.round() == readings
+        assert len(arrived(influx)) == 2 * readings
+        house.stop_gateways()
+        restore.restore(house.url, file, house.clock.now_ms() + restore.RUNNING_MS)
+        house.gateway(Outbox())
+        chat([box], 2 * EACH)
+        eventually(lambda: box.box.store == _store(house) and box.held == 0, 30, saying="all is promised")
+        eventually(lambda: unsent(house.database) >= 2 * readings, 20, saying="all came again")
+        again = unsent(house.database)
+        assert sender.round() == again
+    found = arrived(influx)
+    influx.close()
+    print(f"{house.database.dialect}: {len(found)} points, {again} sent since the restore, 0 doubled")
+    assert found == dict.fromkeys(found, 1), "the same reading is the same point"
+    assert len(found) == 3 * readings

@@ -96,19 +96,25 @@ class SafeBox:
 
 
 def _end_within(limits: Limits, sheet: Sheet, begin: int, end: int) -> int:
-    known, columns = limits.known, sheet.columns
-    for name, column in columns.items():
-        if name in sheet.mixed:
-            if name in known:
-                end = column.index(None, begin, end) if None in column[begin:end] else end
-            else:
-                end = _end_of_equal(column, None, begin, end)
-        elif (name in known) == (name in sheet.empty):
-            return begin
+    known, columns, still = limits.known, sheet.columns, sheet.still
+    if known.keys() - sheet.mixed != sheet.said:
+        return begin
+    for name in sheet.mixed:
+        if name in known:
+            end = columns[name].index(None, begin, end) if None in columns[name][begin:end] else end
+        else:
+            end = _end_of_equal(columns[name], None, begin, end)
     for name, (low, high) in limits.spans.items():
+        if name in sheet.said:
+            least, greatest = sheet.extremes(name)
+            if low <= least and greatest <= high:
+                continue
         end = _end_of_span(columns[name], low, high, begin, end)
     for name, value in limits.fixed.items():
-        end = _end_of_equal(columns[name], value, begin, end)
+        if name not in still:
+            end = _end_of_equal(columns[name], value, begin, end)
+        elif columns[name][0] != value:
+            return begin
     return end
 
 

@@ -62,21 +62,39 @@ class Shared:
 
 class Sheet:
     """The values of a device, or of one part, in each of the reports. `absent` are the reports that say
-    nothing of the part."""
+    nothing of the part, `still` names of which all reports say the same."""
 
-    __slots__ = ("_shared", "absent", "columns", "empty", "mixed")
+    __slots__ = ("_extremes", "_shared", "absent", "columns", "mixed", "said", "still")
 
-    def __init__(self, columns: Sequence[Column], shared: Shared, absent: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        shared: Shared,
+        absent: Collection[int] = (),
+        still: frozenset[str] = frozenset(),
+    ) -> None:
         self._shared = shared
         self.absent = absent
+        self.still = still
         self.columns: dict[str, Column] = dict(zip(shared.names, columns, strict=True))
-        self.empty: set[str] = set()
-        """Names that no report knows."""
+        self.said: set[str] = set()
+        """Names that every report knows."""
         self.mixed: set[str] = set()
         """Names that some reports know."""
+        self._extremes: dict[str, tuple[Any, Any]] = {}
         for name, column in self.columns.items():
-            if None in column:
-                (self.empty if column.count(None) == len(column) else self.mixed).add(name)
+            if None not in (column[:1] if name in still else column):
+                self.said.add(name)
+            elif name not in still and column.count(None) < len(column):
+                self.mixed.add(name)
+
+    def extremes(self, name: str) -> tuple[Any, Any]:
+        """The least and the greatest that any report says; every report must know it."""
+        found = self._extremes.get(name)
+        if found is None:
+            column = self.columns[name]
+            found = self._extremes[name] = min(column), max(column)
+        return found
 
     def fields(self, at: int) -> Fields:
         """What one report says."""
@@ -84,7 +102,8 @@ class Sheet:
 
     def only(self, chosen: Sequence[bool]) -> Sheet:
         """Of these reports only."""
-        return Sheet([tuple(compress(one, chosen)) for one in self.columns.values()], self._shared)
+        columns = [tuple(compress(one, chosen)) for one in self.columns.values()]
+        return Sheet(columns, self._shared, still=self.still)
 
 
 class Track:

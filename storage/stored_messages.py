@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from operator import itemgetter
+from operator import itemgetter, lt
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Table
 
 from devices.kind import Kind
 from devices.state import SELF
@@ -21,12 +19,13 @@ from rules.stored import StoredDevice, StoredMessage
 from rules.track import Fields, Heads, Hours, Shared, Sheet, Track, message_of, sort_out
 from storage.database import Database
 from storage.series_tables import series_tables
+from storage.stored_columns import AHEAD, ColumnReader
 from storage.tables import event
 
 if TYPE_CHECKING:
     from storage.influx_series import InfluxSeries
 
-CHUNK_MS: Final = 12 * 3_600_000
+CHUNK_MS: Final = 24 * 3_600_000
 _RECEIVED: Final = itemgetter(0, 1)
 
 _NO_FIELDS: Final[Fields] = {}
@@ -83,40 +82,8 @@ def read_station(
     yield Hours([], late)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """The statements of one kind; values come behind the key."""
-
-    own: Select[Any]
-    part: Select[Any] | None
-    parts: Select[Any] | None
-
-
-_OWN: Final = ("at_ms", "seq", "boot", "received_ms", "speaker_kind", "speaker_n", "device_ts_ms", "extra")
-_PART: Final = ("at_ms", "seq", "boot")
-
-
-@cache
-def _asked(kind: str, columns: Columns) -> _Asked:
-    tables = series_tables()[kind]
-    own, part = tables.own, tables.part
-    span: list[sa.BindParameter[int]] = [sa.bindparam("from_ms"), sa.bindparam("to_ms")]
-    this = [own.c.station == sa.bindparam("station"), own.c.n == sa.bindparam("n")]
-    asked_own = (
-        sa.select(*(own.c[name] for name in (*_OWN, *columns.own)))
-        .where(*this, own.c.at_ms >= span[0], own.c.at_ms < span[1])
-        .order_by(own.c.at_ms, own.c.seq, own.c.boot)
-    )
-    if part is None or not columns.part:
-        return _Asked(asked_own, None, None)
-    this = [part.c.station == sa.bindparam("station"), part.c.n == sa.bindparam("n")]
-    asked_part = (
-        sa.select(*(part.c[name] for name in (*_PART, *columns.part)))
-        .where(*this, part.c.part == sa.bindparam("part"), part.c.at_ms >= span[0], part.c.at_ms < span[1])
-        .order_by(part.c.at_ms, part.c.seq, part.c.boot)
-    )
-    after = sa.select(sa.func.min(part.c.part)).where(*this, part.c.part > sa.bindparam("part"))
-    return _Asked(asked_own, asked_part, after)
+_BESIDE: Final = ("seq", "boot", "received_ms", "speaker_kind", "speaker_n", AHEAD, "extra")
+_KEY: Final = ("seq", "boot")
 
 
 class _Reader:
@@ -125,10 +92,12 @@ class _Reader:
     def __init__(self, one: StoredDevice, columns: Columns) -> None:
         self._device, self._kind = one.device, one.kind
         self._columns = columns
-        self._asked = _asked(one.kind.name, columns)
+        self._tables = series_tables()[one.kind.name]
+        self._here = {"station": one.device.station, "n": one.device.n}
+        self._rows = ColumnReader(self._tables.own, self._here, (*_BESIDE, *columns.own))
         self._own = Shared(columns.own, one.kind.metrics)
         self._inner = Shared(columns.part, one.kind.part_metrics)
-        self._parts: list[int] | None = None
+        self._parts: dict[int, ColumnReader] | None = None
         self._speakers: dict[tuple[str, int], DeviceId] = {}
 
     def read_readings(
@@ -149,40 +118,45 @@ class _Reader:
     def _read_columns(
         self, connection: Connection, from_ms: int, to_ms: int
     ) -> tuple[Heads, Mapping[int, Sheet]]:
-        here = {"station": self._device.station, "n": self._device.n, "from_ms": from_ms, "to_ms": to_ms}
-        rows = _rows(connection, self._asked.own, here)
-        if not rows:
+        at_ms, columns, still = self._rows.read(connection, from_ms, to_ms)
+        if not at_ms:
             return _NO_HEADS, {}
-        at_ms, seq, boot, received_ms, kinds, numbers, ts_ms, extra, *values = zip(*rows, strict=True)
-        same = kinds.count(kinds[0]) == numbers.count(numbers[0]) == len(rows)
-        speaker = (self._speaker(kinds[0], numbers[0]),) * len(rows)
-        if not same:
+        seq, boot, received_ms, kinds, numbers, ahead, extra = (columns[name] for name in _BESIDE)
+        if still.issuperset(("speaker_kind", "speaker_n")):
+            speaker = (self._speaker(kinds[0], numbers[0]),) * len(at_ms)
+        else:
             speaker = tuple(map(self._speaker, kinds, numbers))
+        ts_ms = _device_times(at_ms, ahead, still=AHEAD in still)
         heads = Heads(at_ms, seq, boot, received_ms, speaker, ts_ms, extra)
-        sheets = {SELF: Sheet(values, self._own)}
-        for part in self._part_numbers(connection, here):
-            asked = self._asked.part
-            assert asked is not None
-            sheets[part] = self._sheet(heads, _rows(connection, asked, {**here, "part": part}))
+        sheets = {SELF: Sheet([columns[name] for name in self._own.names], self._own, still=still)}
+        parts = self._part_readers(connection)
+        one_by_one = not parts or all(map(lt, at_ms, at_ms[1:]))
+        for part, reader in parts.items():
+            rows = reader.read(connection, from_ms, to_ms) if one_by_one else None
+            if rows is not None and rows.at_ms == at_ms:
+                # A row of a part is never without that of its report, which the time alone names.
+                sheets[part] = Sheet(list(rows.columns.values()), self._inner, still=rows.still)
+            else:
+                sheets[part] = self._sorted_in(heads, connection, part, from_ms, to_ms)
         return heads, sheets
 
-    def _part_numbers(self, connection: Connection, here: Mapping[str, Any]) -> list[int]:
+    def _part_readers(self, connection: Connection) -> dict[int, ColumnReader]:
+        table, names = self._tables.part, self._inner.names
         if self._parts is None:
-            self._parts = []
-            after: int | None = SELF if self._asked.parts is not None else None
-            while after is not None and self._asked.parts is not None:
-                after = connection.scalar(self._asked.parts, {**here, "part": after})
-                if after is not None:
-                    self._parts.append(after)
+            self._parts = {}
+            if table is not None and names:
+                for part in _numbers(connection, table, self._here):
+                    self._parts[part] = ColumnReader(table, {**self._here, "part": part}, names)
         return self._parts
 
-    def _sheet(self, heads: Heads, rows: list[tuple[Any, ...]]) -> Sheet:
+    def _sorted_in(self, heads: Heads, connection: Connection, part: int, from_ms: int, to_ms: int) -> Sheet:
         """The values of a part, brought beside the reports that they came with."""
-        names = self._inner.names
-        at_ms, seq, boot, *values = zip(*rows, strict=True) if rows else ((),) * (3 + len(names))
-        if at_ms == heads.at_ms and seq == heads.seq and boot == heads.boot:
-            return Sheet(values, self._inner)
-        known = {row[:3]: row[3:] for row in rows}
+        assert self._tables.part is not None
+        names, here = self._inner.names, {**self._here, "part": part}
+        reader = ColumnReader(self._tables.part, here, (*_KEY, *names))
+        at_ms, columns, _ = reader.read(connection, from_ms, to_ms)
+        seq, boot, *values = columns.values()
+        known = dict(zip(zip(at_ms, seq, boot, strict=True), zip(*values, strict=True), strict=True))
         found = [known.get(key) for key in zip(heads.at_ms, heads.seq, heads.boot, strict=True)]
         absent = {at for at, row in enumerate(found) if row is None}
         nothing = (None,) * len(names)
@@ -289,11 +263,21 @@ def event_fields(kind: Kind, type_: str, part: int, body: Mapping[str, Any]) -> 
     return fields
 
 
-def _rows(connection: Connection, asked: Select[Any], here: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Plain tuples from the driver: millions of rows need no names."""
-    result = connection.execute(asked, here)
-    cursor = result.cursor
-    assert cursor is not None
-    rows: list[tuple[Any, ...]] = cursor.fetchall()  # type: ignore[assignment]
-    result.close()
-    return rows
+def _device_times(
+    at_ms: tuple[int, ...], ahead: tuple[int | None, ...], *, still: bool
+) -> tuple[int | None, ...]:
+    if still and not ahead[0]:
+        return at_ms if ahead[0] == 0 else (None,) * len(at_ms)
+    return tuple(None if more is None else one_ms + more for one_ms, more in zip(at_ms, ahead, strict=True))
+
+
+def _numbers(connection: Connection, table: Table, here: Mapping[str, Any]) -> list[int]:
+    """The parts of a device of which there is any row."""
+    this = [table.c[name] == value for name, value in here.items()]
+    found: list[int] = []
+    while True:
+        after = found[-1] if found else SELF
+        part = connection.scalar(sa.select(sa.func.min(table.c.part)).where(*this, table.c.part > after))
+        if part is None:
+            return found
+        found.append(part)

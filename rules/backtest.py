@@ -74,7 +74,7 @@ class StationReplay:
     @property
     def put_off(self) -> int:
         """How many reports were within safe bounds."""
-        return sum(one.count_put_off for one in self._members)
+        return sum(one.put_off.count for one in self._members)
 
     def take_all(self, hours: Hours) -> None:
         """Take in what came in some hours."""

@@ -95,9 +95,11 @@ class BoxMaker:
                     return None
         for export in self._exports:
             if bounds is not None and export.name not in bounds:
+                box.restless = True
                 continue
             bound = bounds[export.name] if bounds is not None else None
             if bound is not None and is_bounded(export, bound, places[SELF], box, self._truths):
+                box.restless = True
                 continue
             if export.sources is None or not is_steady(export, places, box):
                 return None

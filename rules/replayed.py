@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from devices.derived import Derived
 from devices.fold import Changes, apply, say_again
 from devices.kind import Kind
 from devices.state import SELF, DeviceState
-from domain.facts import Facts, Mark, Value
+from domain.facts import Mark
 from domain.ids import DeviceId
 from rules.box_maker import BoxMaker
 from rules.judges import Judge
+from rules.put_off import PutOff
 from rules.quiet_look import QuietLook
 from rules.safe_box import SafeBox
 from rules.standing import standing_of
@@ -27,7 +27,6 @@ from rules.track import GAP_MS, Track
 NEVER: Final = 2**62
 MOST_PATIENCE: Final = 16
 _NOWHERE: Final = Mark(-1, -1, -1)
-_SHORT_S: Final = 3_600
 
 
 @dataclass(slots=True)
@@ -44,6 +43,8 @@ class ReplayedDevice:
     """For each view, the quick way to see that nothing is wrong."""
     maker: BoxMaker | None = None
     exports: bool = False
+    sources: frozenset[str] | None = None
+    """The facts of which that is made which it tells of the station; None when nobody knows."""
     told: DeviceFacts = field(default_factory=dict)
     refresh_ms: int = 0
     due_ms: int = NEVER
@@ -67,9 +68,10 @@ class ReplayedDevice:
     """When the run of the track's speaker began."""
     told_at: tuple[int, DeviceFacts] = (0, {})
     """What was told when the box was entered, and before which report."""
-    put_off: list[tuple[Track, int, int]] = field(default_factory=list)
-    """Reports within the box, from one to before another: they are folded in when somebody asks."""
-    count_put_off: int = 0
+    put_off: PutOff = field(default_factory=PutOff)
+    """Reports within the box: they are folded in when somebody asks."""
+    restless: bool = False
+    """What is told of the station may have moved since it was told."""
     patience: int = 0
     tries: int = 0
 
@@ -89,8 +91,7 @@ class ReplayedDevice:
         """All reports of the track have come."""
         if self.track is not None:
             self.pass_to(NEVER)
-            if self.put_off:
-                self.catch_up()
+            self.catch_up()
             self.at = self.end = len(self.track)
             self.next_ms = NEVER
 
@@ -101,8 +102,9 @@ class ReplayedDevice:
             return
         upto = bisect_left(track.received_ms, now_ms, at, self.end)
         if upto > at:
-            self.put_off.append((track, at, upto))
-            self.count_put_off += upto - at
+            self.put_off.add(track, at, upto)
+            if self.box is not None and self.box.restless:
+                self.restless = True
             self.at = upto
             self.mark = Mark(self.since_ms, track.heads.seq[upto - 1], track.at_ms[upto - 1])
             for _, state in self.views:
@@ -184,28 +186,12 @@ class ReplayedDevice:
         self.tries = self.patience
         self._look_ahead()
 
-    def catch_up(self) -> None:
-        """Fold in what was put off: the last report tells what is, all of them what looks back remembers."""
-        put_off = self.put_off
-        if not put_off or self.kind is None:
-            return
-        self.put_off = []
-        track, _, end = put_off[-1]
-        last = track.message(end - 1)
-        self.last = last
-        times = [at_ms for track, begin, end in put_off for at_ms in track.at_ms[begin:end]]
-        derived = self.kind.parts.derived if self.kind.parts else ()
-        for n in track.sheets:
-            facts, fields = self.facts.parts[n], last.fields if n == SELF else last.parts[n]
-            before = facts.values.copy()
-            facts.values.update(fields)
-            facts.marks.update(dict.fromkeys(fields, self.mark))
-            for one in self.kind.derived if n == SELF else derived:
-                if one.source in fields:
-                    values: list[Value] = []
-                    for track, begin, end in put_off:
-                        values += track.sheets[n].columns[one.source][begin:end]
-                    _look_back(one, facts, times, values, before.get(one.source))
+    def catch_up(self, names: Collection[str] | None = None) -> None:
+        """Fold in what was put off: the last report tells what is, all of them what looks back remembers.
+        With `names`, of what looks back only that."""
+        if self.put_off and self.kind is not None:
+            self.last = self.put_off.take_in(self.facts, self.last, self.mark)
+            self.put_off.look_back(self.kind, self.facts, names)
 
     def tell(self, facts: DeviceFacts) -> None:
         """Tell this of the station from now on."""
@@ -260,6 +246,7 @@ def replayed_device(
         [QuietLook(judge.watcher.rulebook, kind) for judge, _ in views],
         makers[kind.name],
         exports=any(export.role in roles for export in kind.exports),
+        sources=_sources(kind),
     )
 
 
@@ -274,23 +261,10 @@ def views_of(
     ]
 
 
-def _look_back(one: Derived, facts: Facts, times: list[int], values: list[Value], before: Value) -> None:
-    """Give a derived fact what was said meanwhile: all that a short one can see, of a long one's the ends
-    of each run of equal values."""
-    name, over_s = one.name, getattr(one, "over_s", None)
-    memory, value = facts.memory.get(name), facts.values.get(name)
-    final = len(times) - 1
-    begin = 0
-    if over_s is not None:
-        floor_ms = times[-1] - over_s * 1000
-        begin = final
-        while begin > 0 and times[begin] > floor_ms:
-            begin -= 1
-    every = over_s is not None and over_s <= _SHORT_S
-    if not every and values[begin] == before and values.count(before) == len(values):
-        begin = final
-    for at in range(begin, final + 1):
-        said = values[at]
-        if every or at in (begin, final) or values[at - 1] != said or values[at + 1] != said:
-            memory, value = one.update(memory, said, times[at])
-    facts.memory[name], facts.values[name] = memory, value
+def _sources(kind: Kind) -> frozenset[str] | None:
+    found: set[str] = set()
+    for export in kind.exports:
+        if export.sources is None:
+            return None
+        found.update(export.sources)
+    return frozenset(found)

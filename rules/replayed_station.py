@@ -53,6 +53,7 @@ class ReplayedStation:
         """Read again what a device tells; True when the rules over the station must look at it."""
         assert one.kind is not None
         facts = facts_of(one.kind, one.facts, now_ms)
+        one.restless = False
         moved, _ = differ(one.kind, one.told, facts)
         if not moved and newest_ms(facts) < half_life_ms(one.told):
             return False

@@ -77,6 +77,8 @@ class SafeBox:
     at_ms: int
     until_ms: int = FOREVER_MS
     told: list[Told] = field(default_factory=list)
+    restless: bool = False
+    """Within it, what is told of the station may move."""
 
     def end_of(self, track: Track, begin: int) -> int:
         """The first report from `begin` on that leaves the box, or follows a gap; the length of the track

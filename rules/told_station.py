@@ -43,11 +43,12 @@ class ToldStation:
         """Ask every device what it tells now, also what it was not asked for lately."""
         for one in self._telling:
             one.pass_to(now_ms)
-            if one.put_off and one.kind is not None:
-                one.catch_up()
+            if one.restless and one.kind is not None:
+                one.catch_up(one.sources)
                 facts = facts_of(one.kind, one.facts, now_ms)
                 if differ(one.kind, one.told, facts)[0]:
                     one.tell(facts)
+                one.restless = False
         self.until_ms = 0
 
     def wake_ms(self, *, waits: bool) -> int:

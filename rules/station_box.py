@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from devices.kind import Kind
 from devices.state import SELF, DeviceState
@@ -13,22 +14,30 @@ from rules.judges import Judge
 from rules.premises import RESTS_ON
 from rules.rule import Rule
 from rules.safe_box import Limits
-from rules.standing import standing_of
+from rules.standing import Standing, standing_of
 from rules.station_facts import DeviceFacts
 from rules.told_bounds import Bound, Bounds
 
 EMPTY = "station.surely_empty"
 _SOMEBODY = (1.0, math.inf)
 _NOBODY = (-math.inf, 0.0)
+_MOST_FOUND: Final = 16
+
+_Verdict = tuple[str, bool]
+"""A condition, and whether it is true."""
 
 
 class StationBox:
-    """Found when the rules have looked; without limits they look whenever anything moves."""
+    """Found when the rules have looked; without limits they look whenever anything moves.
+
+    Limits hold wherever the facts lie within them, so those that were found before are tried first.
+    """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         rules = list(rules)
         self._maker = BoxMaker(None, rules)
         self._names = {name for rule in rules for name in rule.reads}
+        self._found: dict[frozenset[_Verdict], list[Limits]] = {}
         self.limits: Limits | None = None
         self._told: dict[str, Bound] = {}
 
@@ -36,14 +45,24 @@ class StationBox:
         self, facts: Mapping[str, Value], views: Iterable[tuple[Judge, DeviceState]], now_ms: int
     ) -> None:
         """Find it anew round what the rules have just looked at."""
-        known = {name: facts.get(name) for name in self._names}
         standing = [one for judge, state in views for one in standing_of(judge, state)]
-        rests = [one for one in standing if one is not None]
-        self.limits = None
-        if len(rests) == len(standing):
-            box = self._maker.box(DeviceState({SELF: Facts(known)}), now_ms, known, {}, rests, {})
-            self.limits = None if box is None else box.parts[SELF]
+        rests = [one for one in standing if one is not None and one.until_ms > now_ms]
+        self.limits = self._find(facts, rests, now_ms) if len(rests) == len(standing) else None
         self._told = {} if self.limits is None else _told(self.limits, facts)
+
+    def _find(self, facts: Mapping[str, Value], rests: list[Standing], now_ms: int) -> Limits | None:
+        verdicts = frozenset((one.source, is_true) for rest in rests for one, is_true in rest.verdicts)
+        found = self._found.setdefault(verdicts, [])
+        for limits in found:
+            if limits.hold_for(facts):
+                return limits
+        known = {name: facts.get(name) for name in self._names}
+        box = self._maker.box(DeviceState({SELF: Facts(known)}), now_ms, known, {}, rests, {})
+        if box is None:
+            return None
+        found.insert(0, box.parts[SELF])
+        del found[_MOST_FOUND:]
+        return found[0]
 
     def holds(self, facts: Mapping[str, Value]) -> bool:
         """True when no rule has anything to do because these are the facts now."""

@@ -91,7 +91,8 @@ class StationReplay:
             if self._let_time_pass(last_ms if now_ms == NEVER else now_ms):
                 continue
             if next_one is not None:
-                self._take(next_one.take_next())
+                if not next_one.goes_on():
+                    self._take(next_one.take_next())
             elif singles:
                 self._take(singles.popleft())
             else:

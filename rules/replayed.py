@@ -26,6 +26,8 @@ from rules.track import GAP_MS, Track
 
 NEVER: Final = 2**62
 MOST_PATIENCE: Final = 16
+FIRST_AHEAD: Final = 32
+"""How many reports are looked at ahead; twice as many whenever all of them were within the box."""
 _NOWHERE: Final = Mark(-1, -1, -1)
 
 
@@ -61,7 +63,9 @@ class ReplayedDevice:
     at: int = 0
     """The first report of the track that was not passed yet."""
     end: int = 0
-    """The first report that must be looked at: those before it are within the box."""
+    """The first report that must be looked at: those before it are within the box. Or so far was looked."""
+    ahead: int = 0
+    """How many reports were looked at ahead, when all were within the box and there are more; else 0."""
     next_ms: int = NEVER
     """When that one was received."""
     since_ms: int = -1
@@ -110,6 +114,14 @@ class ReplayedDevice:
             for _, state in self.views:
                 state.seen_ms = track.received_ms[upto - 1]
 
+    def goes_on(self) -> bool:
+        """Look farther ahead where nobody has yet; False when the next report must be looked at."""
+        if not self.ahead:
+            return False
+        self.pass_to(self.next_ms)
+        self._look_ahead(2 * self.ahead)
+        return True
+
     def take_next(self) -> StoredMessage:
         """The report that must be looked at now."""
         assert self.track is not None
@@ -130,15 +142,17 @@ class ReplayedDevice:
         self._look_ahead()
         return shorter
 
-    def _look_ahead(self) -> None:
+    def _look_ahead(self, ahead: int = FIRST_AHEAD) -> None:
         track = self.track
         if track is None:
             return
-        self.end = self.at if self.box is None else self.box.end_of(track, self.at)
+        stop = min(self.at + ahead, len(track))
+        self.end = self.at if self.box is None else self.box.end_of(track, self.at, stop)
         if self.told and self.box is not None:
             self.told_at = self.at, self.told
             self.told, self.end = told_on(self.told, track, self.at, self.end)
             self.refresh_ms = half_life_ms(self.told)
+        self.ahead = ahead if self.at < self.end == stop < len(track) else 0
         self.next_ms = track.received_ms[self.end] if self.end < len(track) else NEVER
 
     def spoken_for_by(self, speaker: DeviceId) -> bool:

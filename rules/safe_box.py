@@ -80,13 +80,14 @@ class SafeBox:
     restless: bool = False
     """Within it, what is told of the station may move."""
 
-    def end_of(self, track: Track, begin: int) -> int:
-        """The first report from `begin` on that leaves the box, or follows a gap; the length of the track
-        when none does."""
+    def end_of(self, track: Track, begin: int, end: int) -> int:
+        """The first report from `begin` on that leaves the box, or follows a gap; `end` when none before it
+        does."""
         if track.sheets.keys() != self.parts.keys():
             return begin
         gap = bisect_left(track.gaps, begin)
-        end = track.gaps[gap] if gap < len(track.gaps) else len(track)
+        if gap < len(track.gaps):
+            end = min(end, track.gaps[gap])
         end = bisect_left(track.at_ms, self.until_ms, begin, end)
         for n, sheet in track.sheets.items():
             if end <= begin:

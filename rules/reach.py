@@ -31,6 +31,8 @@ class Place(NamedTuple):
     limits: Limits
     derived: Mapping[str, Derived]
     metrics: frozenset[str]
+    old: frozenset[str] = frozenset()
+    """What is known, but not from the last report."""
 
 
 def derived_reach(place: Place, derived: Derived, value: Value) -> Reach | None:

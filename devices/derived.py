@@ -46,13 +46,22 @@ class Derived(Protocol):
     def steady_until_ms(self, memory: Samples) -> int: ...
 
 
-def _settle(samples: Samples) -> Samples:
-    """Drop what lies inside a run of equal values, once it is old: only the ends of a run say something."""
+def _settle(samples: Samples, before: Samples | None) -> Samples:
+    """Drop what lies inside a run of equal values, once it is old: only the ends of a run say something.
+
+    Where a sample was put behind those of `before`, which are settled, only the newest can have become old.
+    """
     settled_ms = samples[-1][0] - SETTLED_MS
     if len(samples) < 3 or samples[2][0] > settled_ms:
         return samples
-    kept = samples[:1]
-    for at in range(1, len(samples) - 1):
+    begin = 1
+    if before and samples[-2] is before[-1]:
+        before_ms = before[-1][0] - SETTLED_MS
+        begin = len(samples) - 2
+        while begin > 1 and samples[begin][0] > before_ms:
+            begin -= 1
+    kept = samples[:begin]
+    for at in range(begin, len(samples) - 1):
         following = samples[at + 1]
         if following[0] > settled_ms:
             kept.extend(samples[at:-1])
@@ -230,7 +239,7 @@ class MinutesUnchanged:
     type: Literal["int"] = "int"
 
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
-        samples = _settle(_insert(memory or [], value, at_ms))[-MAX_SAMPLES:]
+        samples = _settle(_insert(memory or [], value, at_ms), memory)[-MAX_SAMPLES:]
         last_ms, last = samples[-1]
         if last is None:
             return samples, None
@@ -264,7 +273,7 @@ class TurnsTo:
     type: Literal["int"] = "int"
 
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
-        samples = _settle(_insert(memory or [], value == self.value, at_ms))
+        samples = _settle(_insert(memory or [], value == self.value, at_ms), memory)
         floor = samples[-1][0] - self.over_s * 1000
         # The last sample before the window tells how the window began.
         while len(samples) > 1 and samples[1][0] < floor:

@@ -47,20 +47,19 @@ class StationReplay:
     ) -> None:
         self._judges = list(judges)
         self._away = away
-        self._begin_ms = begin_ms
         self._count_from_ms = count_from_ms
         self._note = note
         self._resets = deque(resets)
         self._clocks = BootClocks(station.boots)
-        self._now_ms = begin_ms
+        self._begin_ms = self._now_ms = begin_ms
         self._alerts_moved = False
         self.station = edge_box(station.id)
         rules = [rule for judge in self._judges for rule in judge.watcher.rulebook.station_rules]
         told = told_for(name for rule in rules for name in rule.reads)
         roles = {name.partition(".")[0] for name in told}
         makers: dict[str, BoxMaker] = {}
-        known = (replayed_device(one, self._judges, roles, makers) for one in station.devices)
-        self._devices = {one.device: one for one in known}
+        made = (replayed_device(one, self._judges, roles, makers) for one in station.devices)
+        self._devices = {one.device: one for one in made}
         self._whole = ReplayedStation(
             station, self._judges, self._devices.values(), timetables or Timetables(Calendar()),
             self._take_effects,
@@ -80,7 +79,7 @@ class StationReplay:
         """Take in what came in some hours."""
         for track in hours.tracks:
             self._devices[track.device].begin(track)
-        last_ms = max((track.received_ms[-1] for track in hours.tracks), default=0)
+        last_ms = self._heard.begin(hours.tracks)
         singles = deque(hours.singles)
         while True:
             now_ms = singles[0].received_ms if singles else NEVER

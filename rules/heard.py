@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 
 from domain.ids import DeviceId
 from rules.replayed import NEVER, ReplayedDevice
+from rules.track import Track
 
 
 class Heard:
-    """What stood alone is noted; all else is looked up in the devices' tracks."""
+    """What stood alone is noted; all else is looked up in the tracks of these hours."""
 
     def __init__(self, members: Sequence[ReplayedDevice]) -> None:
         self._members = members
         self._noted: dict[DeviceId, int] = {}
+        self._times: dict[DeviceId, list[int]] = {}
+        self._all_times: list[int] = []
+
+    def begin(self, tracks: Iterable[Track]) -> int:
+        """These reports come in from now on; all those before have come in. Returns when the last comes."""
+        for speaker, times in self._times.items():
+            self._noted[speaker] = max(self._noted.get(speaker, -1), times[-1])
+        self._times = {}
+        for track in tracks:
+            self._times.setdefault(track.speaker, []).extend(track.received_ms)
+        for times in self._times.values():
+            times.sort()
+        self._all_times = sorted(one_ms for times in self._times.values() for one_ms in times)
+        return self._all_times[-1] if self._all_times else 0
 
     def note(self, speaker: DeviceId, now_ms: int) -> None:
         """A message of this speaker has just come in."""
@@ -22,9 +38,11 @@ class Heard:
     def before(self, speaker: DeviceId, before_ms: int) -> int | None:
         """When a speaker was heard last before a moment; None for never."""
         heard_ms = self._noted.get(speaker, -1)
-        for one in self._members:
-            if one.spoken_for_by(speaker):
-                heard_ms = max(heard_ms, one.heard_before(before_ms))
+        times = self._times.get(speaker)
+        if times is not None:
+            at = bisect_left(times, before_ms)
+            if at and times[at - 1] > heard_ms:
+                return times[at - 1]
         return heard_ms if heard_ms >= 0 else None
 
     def speaker_of(self, one: ReplayedDevice, before_ms: int) -> int | None:
@@ -39,4 +57,5 @@ class Heard:
 
     def next_ms(self, from_ms: int) -> int:
         """When the first report at a moment or later came in."""
-        return min((one.heard_after(from_ms) for one in self._members), default=NEVER)
+        at = bisect_left(self._all_times, from_ms)
+        return self._all_times[at] if at < len(self._all_times) else NEVER

@@ -121,6 +121,11 @@ def _look_back(one: Derived, facts: Facts, times: list[int], values: list[Value]
     every = over_s is not None and over_s <= _SHORT_S
     if not every and values[begin] == before and values.count(before) == len(values):
         begin = final
+    elif getattr(one, "moves", None) == "rises":
+        # Such a one begins anew with each value: what was before the last but one says nothing.
+        last, begin = values[final], final
+        while begin > 0 and values[begin] == last:
+            begin -= 1
     for at in range(begin, final + 1):
         said = values[at]
         if every or at in (begin, final) or values[at - 1] != said or values[at + 1] != said:

@@ -159,20 +159,6 @@ class ReplayedDevice:
         """True when its reports come from this speaker now."""
         return self.track is not None and self.track.speaker == speaker
 
-    def heard_before(self, now_ms: int) -> int:
-        """When the last report of the track before this moment was received; -1 for none."""
-        if self.track is None:
-            return -1
-        at = bisect_left(self.track.received_ms, now_ms)
-        return self.track.received_ms[at - 1] if at else -1
-
-    def heard_after(self, now_ms: int) -> int:
-        """When the first report at this moment or later was received."""
-        if self.track is None:
-            return NEVER
-        at = bisect_left(self.track.received_ms, now_ms)
-        return self.track.received_ms[at] if at < len(self.track) else NEVER
-
     def heard_until(self) -> int:
         """Until when reports are sure to come in one after the other; -1 when nobody knows."""
         track = self.track

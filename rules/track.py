@@ -83,9 +83,12 @@ class Sheet:
         """Names that some reports know."""
         self._extremes: dict[str, tuple[Any, Any]] = {}
         for name, column in self.columns.items():
-            if None not in (column[:1] if name in still else column):
+            if name in still:
+                if column[0] is not None:
+                    self.said.add(name)
+            elif None not in column:
                 self.said.add(name)
-            elif name not in still and column.count(None) < len(column):
+            elif column.count(None) < len(column):
                 self.mixed.add(name)
 
     def extremes(self, name: str) -> tuple[Any, Any]:

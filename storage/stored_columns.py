@@ -37,24 +37,26 @@ class ColumnReader:
 
     def read(self, connection: Connection, from_ms: int, to_ms: int) -> Rows:
         """The rows that count from `from_ms` up to, not including, `to_ms`."""
-        usual, span = self._usual, {**self._here, "from_ms": from_ms, "to_ms": to_ms}
+        usual = self._usual
+        key, steady = tuple(self._here), tuple(usual)
         moving = tuple(name for name in self._names if name not in usual)
-        rows = _fetch(connection, _all_rows(self._table, tuple(self._here), moving), span)
+        values = {**self._here, "from_ms": from_ms, "to_ms": to_ms}
+        values.update((f"usual_{at}", value) for at, value in enumerate(usual.values()))
+        rows = _fetch(connection, _moving(self._table, key, moving, steady), values)
         if not rows:
             return Rows((), dict.fromkeys(self._names, ()), frozenset())
-        at_ms, *values = zip(*rows, strict=True)
-        found = dict(zip(moving, values, strict=True))
+        at_ms, odd, *columns = zip(*rows, strict=True)
+        found = dict(zip(moving, columns, strict=True))
+        found.update((name, (value,) * len(at_ms)) for name, value in usual.items())
         still = set(usual)
-        if usual:
-            asked = _exceptions(self._table, tuple(self._here), tuple(usual))
-            exceptions = _fetch(connection, asked, {**span, **_bound(usual)})
-            if exceptions and len(set(at_ms)) < len(at_ms):
+        if any(odd):
+            if len(set(at_ms)) < len(at_ms):
                 # No time names a row by itself: they are read as they are.
                 usual.clear()
                 return self.read(connection, from_ms, to_ms)
-            found.update({name: (value,) * len(at_ms) for name, value in usual.items()})
-            if exceptions:
-                still -= _put(found, at_ms, tuple(usual), exceptions)
+            still -= _put(
+                found, at_ms, steady, _fetch(connection, _exceptions(self._table, key, steady), values)
+            )
         return Rows(at_ms, {name: found[name] for name in self._names}, self._learn(found, still))
 
     def _learn(self, found: Mapping[str, tuple[Any, ...]], still: set[str]) -> frozenset[str]:
@@ -95,38 +97,42 @@ def _put(
     return changed
 
 
-def _bound(usual: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"usual_{at}": value for at, value in enumerate(usual.values())}
-
-
 def _column(table: Table, name: str) -> sa.ColumnElement[Any]:
     return table.c.device_ts_ms - table.c.at_ms if name == AHEAD else table.c[name]
 
 
-def _select(table: Table, key: tuple[str, ...], names: tuple[str, ...]) -> Select[Any]:
+def _select(table: Table, key: tuple[str, ...], wanted: Sequence[sa.ColumnElement[Any]]) -> Select[Any]:
     at_ms = table.c.at_ms
     return (
-        sa.select(at_ms, *(_column(table, name) for name in names))
+        sa.select(at_ms, *wanted)
         .where(*(table.c[name] == sa.bindparam(name) for name in key))
         .where(at_ms >= sa.bindparam("from_ms"), at_ms < sa.bindparam("to_ms"))
         .order_by(*(table.c[name] for name in _ORDER))
     )
 
 
-@lru_cache(maxsize=_MOST_STATEMENTS)
-def _all_rows(table: Table, key: tuple[str, ...], names: tuple[str, ...]) -> Select[Any]:
-    return _select(table, key, names)
-
-
-@lru_cache(maxsize=_MOST_STATEMENTS)
-def _exceptions(table: Table, key: tuple[str, ...], names: tuple[str, ...]) -> Select[Any]:
-    """The rows in which any of these columns does not say what is usual."""
-    columns = [_column(table, name) for name in names]
+def _is_odd(table: Table, steady: tuple[str, ...]) -> sa.ColumnElement[bool]:
+    """Any of these columns does not say what is usual."""
+    columns = (_column(table, name) for name in steady)
     differs = [
         column.is_distinct_from(sa.bindparam(f"usual_{at}", type_=column.type))
         for at, column in enumerate(columns)
     ]
-    return _select(table, key, names).where(sa.or_(*differs))
+    return sa.or_(sa.false(), *differs)
+
+
+@lru_cache(maxsize=_MOST_STATEMENTS)
+def _moving(
+    table: Table, key: tuple[str, ...], moving: tuple[str, ...], steady: tuple[str, ...]
+) -> Select[Any]:
+    """All rows: whether any of the steady columns is odd, and what the others say."""
+    return _select(table, key, [_is_odd(table, steady), *(_column(table, name) for name in moving)])
+
+
+@lru_cache(maxsize=_MOST_STATEMENTS)
+def _exceptions(table: Table, key: tuple[str, ...], steady: tuple[str, ...]) -> Select[Any]:
+    """The rows that are odd."""
+    return _select(table, key, [_column(table, name) for name in steady]).where(_is_odd(table, steady))
 
 
 def _fetch(connection: Connection, asked: Select[Any], values: Mapping[str, Any]) -> list[tuple[Any, ...]]:

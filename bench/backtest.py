@@ -17,7 +17,6 @@ from rules.books import BookText, read_books, severities_of
 from runtime.first_rulebook import SHIPPED
 from storage.backtests import Period
 from storage.database import Database, open_database
-from storage.migrate import upgrade
 from storage.parallel_backtest import backtest_on_all_cores
 
 GOAL_S = 20.0
@@ -48,6 +47,9 @@ def main() -> None:
 
 
 def _run(file: Path, options: argparse.Namespace) -> None:
+    # Every process of the pool imports this file again, and makes no tables.
+    from storage.migrate import upgrade
+
     minutes = round(options.days * 1440)
     url = f"sqlite:///{file}"
     there = file.exists()

@@ -104,28 +104,32 @@ class ReplayedDevice:
         track, at = self.track, self.at
         if track is None or at >= self.end:
             return
-        upto = bisect_left(track.received_ms, now_ms, at, self.end)
-        if upto > at:
-            self.put_off.add(track, at, upto)
-            if self.box is not None and self.box.restless:
-                self.restless = True
-            self.at = upto
-            self.mark = Mark(self.since_ms, track.heads.seq[upto - 1], track.at_ms[upto - 1])
-            for _, state in self.views:
-                state.seen_ms = track.received_ms[upto - 1]
+        self._pass_until(bisect_left(track.received_ms, now_ms, at, self.end))
+
+    def _pass_until(self, upto: int) -> None:
+        track, at = self.track, self.at
+        if track is None or upto <= at:
+            return
+        self.put_off.add(track, at, upto)
+        if self.box is not None and self.box.restless:
+            self.restless = True
+        self.at = upto
+        self.mark = Mark(self.since_ms, track.heads.seq[upto - 1], track.at_ms[upto - 1])
+        for _, state in self.views:
+            state.seen_ms = track.received_ms[upto - 1]
 
     def goes_on(self) -> bool:
         """Look farther ahead where nobody has yet; False when the next report must be looked at."""
         if not self.ahead:
             return False
-        self.pass_to(self.next_ms)
+        self._pass_until(self.end)
         self._look_ahead(2 * self.ahead)
         return True
 
     def take_next(self) -> StoredMessage:
         """The report that must be looked at now."""
         assert self.track is not None
-        self.pass_to(self.next_ms)
+        self._pass_until(self.end)
         message = self.track.message(self.end)
         self.at = self.end + 1
         return message

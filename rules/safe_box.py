@@ -108,11 +108,8 @@ def _end_within(limits: Limits, sheet: Sheet, begin: int, end: int) -> int:
         else:
             end = _end_of_equal(columns[name], None, begin, end)
     for name, (low, high) in limits.spans.items():
-        if name in sheet.said:
-            least, greatest = sheet.extremes(name)
-            if low <= least and greatest <= high:
-                continue
-        end = _end_of_span(columns[name], low, high, begin, end)
+        if name not in sheet.said or not sheet.is_within(name, low, high):
+            end = _end_of_span(columns[name], low, high, begin, end)
     for name, value in limits.fixed.items():
         if name not in still:
             end = _end_of_equal(columns[name], value, begin, end)

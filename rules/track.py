@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from itertools import compress
@@ -64,7 +65,7 @@ class Sheet:
     """The values of a device, or of one part, in each of the reports. `absent` are the reports that say
     nothing of the part, `still` names of which all reports say the same."""
 
-    __slots__ = ("_extremes", "_shared", "absent", "columns", "mixed", "said", "still")
+    __slots__ = ("_greatest", "_least", "_shared", "absent", "columns", "mixed", "said", "still")
 
     def __init__(
         self,
@@ -81,23 +82,30 @@ class Sheet:
         """Names that every report knows."""
         self.mixed: set[str] = set()
         """Names that some reports know."""
-        self._extremes: dict[str, tuple[Any, Any]] = {}
+        self._least: dict[str, Any] = {}
+        self._greatest: dict[str, Any] = {}
         for name, column in self.columns.items():
-            if name in still:
-                if column[0] is not None:
-                    self.said.add(name)
-            elif None not in column:
+            try:
+                least = column[0] if name in still else min(column)
+            except TypeError:  # some are None: twice as fast as to look for it
+                least = None
+            if least is not None:
                 self.said.add(name)
+                self._least[name] = least
             elif column.count(None) < len(column):
                 self.mixed.add(name)
 
-    def extremes(self, name: str) -> tuple[Any, Any]:
-        """The least and the greatest that any report says; every report must know it."""
-        found = self._extremes.get(name)
-        if found is None:
+    def is_within(self, name: str, low: float, high: float) -> bool:
+        """True when all that is said of this lies within; every report must know it."""
+        if self._least[name] < low:
+            return False
+        if high == math.inf:
+            return True
+        greatest = self._greatest.get(name)
+        if greatest is None:
             column = self.columns[name]
-            found = self._extremes[name] = min(column), max(column)
-        return found
+            greatest = self._greatest[name] = column[0] if name in self.still else max(column)
+        return bool(greatest <= high)
 
     def fields(self, at: int) -> Fields:
         """What one report says."""

@@ -37,9 +37,10 @@ SAFETY = OWN.replace("door_held_open", "door_forced").replace("    inhibited_by:
 def changed(tmp_path: Path) -> Path:
     """The rulebook with one rule changed and one gone."""
     file = tmp_path / "mine.yaml"
-    old = '    for: 2m\n    clear: leaf == "closed"\n    severity: minor'
+    kept = "    inhibited_by: [door_open_long]\n    severity: "
+    old = f'    for: 2m\n    clear: leaf == "closed"\n{kept}minor'
     assert old in SHIPPED
-    text = SHIPPED.replace(old, '    for: 2m\n    clear: leaf != "open"\n    severity: major', 1)
+    text = SHIPPED.replace(old, f'    for: 2m\n    clear: leaf != "open"\n{kept}major', 1)
     text = text.replace("【一般】{station} · 门：敞开", "【严重】{station} · 门：敞开", 1)
     text = text.replace("[Minor] {station} · door: open for", "[Major] {station} · door: open for", 1)
     begin = text.index("  - code: lock_restless")

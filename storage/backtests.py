@@ -53,7 +53,7 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
+class Pair:
     """Two rulebooks, ready to be judged by: stations of one county share it."""
 
     sides: Sides
@@ -61,10 +61,14 @@ class _Pair:
     kinds: Mapping[str, Kind]
 
     @staticmethod
-    def of(before: Rulebook, after: Rulebook) -> _Pair:
+    def of(before: Rulebook, after: Rulebook) -> Pair:
         sides = side_by_side(before, after)
         slim = {kind.name: slim_kind(kind, sides) for kind in kinds().values()}
-        return _Pair(sides, wanted_columns(sides), slim)
+        return Pair(sides, wanted_columns(sides), slim)
+
+
+Pairs = dict[tuple[str, str], Pair]
+"""By the areas of the two rulebooks."""
 
 
 def books_in_force(database: Database) -> tuple[BookText, ...]:
@@ -113,13 +117,14 @@ def backtest(
     stop: Callable[[], bool] = never,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
     influx: InfluxSeries | None = None,
+    pairs: Pairs | None = None,
 ) -> Tally:
     """Count what each rulebook would have raised, in all stations of the period or `only` in these.
 
     `stop` is asked now and then; Stopped is raised when it says yes. `influx` has the readings where they
-    are not in tables.
+    are not in tables. `pairs` keeps what was made of these two rulebooks for whoever asks again.
     """
-    pairs: dict[tuple[str, str], _Pair] = {}
+    pairs = {} if pairs is None else pairs
     ids = station_ids(database, period) if only is None else only
     begin_ms = period.from_ms - WARM_UP_MS
     timetables = Timetables(Calendar())
@@ -132,7 +137,7 @@ def backtest(
             known = stations.get_station(connection, id_)
             old, new = before.of(known.area, id_), after.of(known.area, id_)
             key = (old.area, new.area)
-            pair = pairs.get(key) or pairs.setdefault(key, _Pair.of(old, new))
+            pair = pairs.get(key) or pairs.setdefault(key, Pair.of(old, new))
             here = _load(connection, known, pair.kinds)
             resets = _resets(connection, id_, begin_ms, period.to_ms)
         if here.devices:
@@ -145,7 +150,7 @@ def _replay(
     database: Database,
     here: StoredStation,
     resets: list[Reset],
-    pair: _Pair,
+    pair: Pair,
     period: Period,
     begin_ms: int,
     away: HubAway,

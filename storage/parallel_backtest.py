@@ -13,7 +13,7 @@ from typing import Final
 from rules.away import HubAway
 from rules.books import Books, BookText, read_books
 from rules.tally import Tally
-from storage.backtests import WARM_UP_MS, Period, backtest, station_ids
+from storage.backtests import WARM_UP_MS, Pairs, Period, backtest, station_ids
 from storage.database import Database, open_database
 from storage.elsewhere import readings_at
 from storage.hub_away import hub_away
@@ -21,7 +21,8 @@ from storage.influx_at import InfluxAt
 
 WORTH_IT: Final = 8
 """Fewer stations are done before another process has started."""
-SHARES_PER_CORE: Final = 4
+SHARES_PER_CORE: Final = 16
+"""Small ones, so that all cores end at about the same time."""
 MOST_CORES: Final = 8
 
 
@@ -58,10 +59,14 @@ def backtest_on_all_cores(
     return tally
 
 
-@lru_cache(maxsize=2)
-def _books(texts: tuple[BookText, ...]) -> Books:
-    """Read once in each process, not once for each share."""
-    return read_books(texts)
+@lru_cache(maxsize=1)
+def _ready(
+    url: str, before: tuple[BookText, ...], after: tuple[BookText, ...]
+) -> tuple[Database, Books, Books, Pairs]:
+    """Made once in each process, not once for each share; it ends with the process."""
+    # Millions of short-lived rows and hardly a circle among them: looking for circles often is waste.
+    gc.set_threshold(200_000, 50, 50)
+    return open_database(url, connections=1), read_books(before), read_books(after), {}
 
 
 def _share(
@@ -73,13 +78,6 @@ def _share(
     away: HubAway,
     at: InfluxAt | None,
 ) -> Tally:
-    # Millions of short-lived rows and hardly a circle among them: looking for circles often is waste.
-    gc.set_threshold(200_000, 50, 50)
-    database = open_database(url, connections=1)
-    try:
-        with readings_at(at) as influx:
-            return backtest(
-                database, _books(before), _books(after), period, only=ids, away=away, influx=influx
-            )
-    finally:
-        database.close()
+    database, old, new, pairs = _ready(url, before, after)
+    with readings_at(at) as influx:
+        return backtest(database, old, new, period, only=ids, away=away, influx=influx, pairs=pairs)

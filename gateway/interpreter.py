@@ -9,7 +9,7 @@ from typing import Final
 BATCHES: Final = 1_000
 """Each leaves a few kilobytes in cycles behind, that only the collector finds: four megabytes in all."""
 MESSAGES: Final = 100_000
-"""Each leaves newer states behind, at all of which the collector then looks, for a tenth of a second or two."""
+"""Each leaves newer states behind; the collector looks at all of them, for a tenth of a second or two."""
 FAR_TOO_MANY: Final = 1_000_000
 SWITCH_S: Final = 0.0005
 """With the usual 5 ms, a door's reply waits 45 ms behind a backlog that is being decided."""

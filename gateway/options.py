@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from rules.calendar import Calendar
+from rules.station_view import Timetables
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
@@ -19,3 +22,4 @@ class GatewayOptions:
     retention_days: int = 30
     channels: tuple[str, ...] = ("webhook",)
     keeps: bool = True
+    timetables: Timetables = field(default_factory=lambda: Timetables(Calendar()))

@@ -63,7 +63,7 @@ class Gateway:
         self._clock = clock
         self._stop = Event()
         self._markers = Markers(secrets.token_hex(8))
-        self._fleet = Fleet()
+        self._fleet = Fleet(timetables=self._options.timetables)
         if series.in_order:
             self._fleet.late_ms = NEVER_LATE_MS
         self._rules = Rules(database, self._fleet.names)

@@ -11,10 +11,9 @@ from api.options import ApiOptions
 from api.server import CannotListen, serve
 from api.sessions import SessionKeys
 from api.state import ApiState
-from rules.calendar import Calendar
-from rules.station_view import Timetables
 from runtime.broker_address import broker_address
 from runtime.first_stations import DIVISIONS
+from runtime.holidays import timetables
 from runtime.installation import CannotStart, Installation
 from runtime.stopping import StopSignals
 from storage.database import Database
@@ -41,7 +40,7 @@ def run_api(here: Installation) -> None:
 def make_state(here: Installation, database: Database) -> tuple[HubBus, ApiState]:
     """What the application works with, and the bus that brings it hints; the bus is not started."""
     settings, secrets, clock = here.settings, here.secrets(), here.clock
-    timetables = Timetables(Calendar())
+    known = timetables(settings)
 
     def on_hint(topic: str, payload: bytes) -> None:
         state.on_hint(topic, payload)
@@ -68,8 +67,8 @@ def make_state(here: Installation, database: Database) -> tuple[HubBus, ApiState
         sessions=SessionKeys(secrets.sessions),
         series=here.series(),
         influx_at=here.influx_at() if here.settings.series == "influx" else None,
-        board=Board(database, clock, timetables),
-        timetables=timetables,
+        board=Board(database, clock, known),
+        timetables=known,
         counties=divisions.load(DIVISIONS),
     )
     return bus, state

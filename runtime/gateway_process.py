@@ -12,6 +12,7 @@ from gateway.service import Gateway
 from runtime import systemd
 from runtime.broker_address import broker_address
 from runtime.first_rulebook import seed
+from runtime.holidays import advise, timetables
 from runtime.installation import Installation
 from runtime.stopping import on_signal
 from storage.database import Database
@@ -81,7 +82,9 @@ def make_gateway(here: Installation, database: Database) -> Gateway:
         tls=broker.tls,
     )
     channels = ("webhook",) if settings.webhook_url else ()
-    options = GatewayOptions(retention_days=settings.retention_days, channels=channels)
+    known = timetables(settings)
+    advise(known.calendar, here.clock.now_ms())
+    options = GatewayOptions(retention_days=settings.retention_days, channels=channels, timetables=known)
     return Gateway(database, here.inflow(), hub, secrets.commands.active, here.clock, options)
 
 

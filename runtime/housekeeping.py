@@ -8,8 +8,7 @@ from threading import Event
 
 from domain.clock import Clock
 from domain.errors import WaystationError
-from rules.calendar import Calendar
-from rules.station_view import Timetables
+from runtime.holidays import timetables
 from runtime.settings import Settings
 from storage import retention, rolling
 from storage.database import Database
@@ -37,7 +36,7 @@ def roll(
 ) -> Iterator[None]:
     """Roll up the hours that are over, in short transactions, one at each `next`."""
     raw_from_ms = _keep(settings, raw_days).raw_from_ms(now_ms)
-    return rolling.roll(database, series, Timetables(Calendar()), now_ms, raw_from_ms)
+    return rolling.roll(database, series, timetables(settings), now_ms, raw_from_ms)
 
 
 def keep_tidy(database: Database, series: Series, settings: Settings, clock: Clock, stop: Event) -> None:

@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     rollup_retention_days: int = Field(730, ge=1)
 
     rulebook: Path | None = None
+    holidays: Path | None = None
     webhook_url: str = ""
     webhook_secret: SecretStr = SecretStr("")
 
@@ -81,7 +82,7 @@ class Settings(BaseSettings):
     log_file_mb: int = Field(10, ge=0, le=10_000)
     log_old_files: int = Field(3, ge=1, le=100)
 
-    @field_validator("var_dir", "rulebook", "mqtt_certificate", "mqtt_key", "mqtt_ca")
+    @field_validator("var_dir", "rulebook", "holidays", "mqtt_certificate", "mqtt_key", "mqtt_ca")
     @classmethod
     def _from_the_tree(cls, value: Path | None) -> Path | None:
         return None if value is None else TREE / value.expanduser()

@@ -251,17 +251,17 @@ class StationReplay:
     def _plan(self, one: ReplayedDevice, now_ms: int, *, anew: bool = False) -> None:
         """Set when to look again. A look that is planned may turn out to be too early, never too late."""
         due_ms = NEVER if anew else one.due_ms
-        sure_ms = self._heard.sure_ms(one)
-        heard_ms, floor_ms = self._heard.speaker_of(one, now_ms), self._floor_ms(now_ms)
-        for judge, state in one.views:
-            if anew or due_ms == NEVER or state.watch:
-                seen_ms = state.seen_ms
-                if seen_ms is not None and sure_ms > seen_ms:
-                    state.seen_ms = sure_ms
-                at_ms = judge.watcher.due_at(one.device, state, heard_ms=heard_ms, floor_ms=floor_ms)
-                state.seen_ms = seen_ms
-                if at_ms is not None:
-                    due_ms = min(due_ms, max(at_ms, now_ms + SOONEST_MS))
+        views = [view for view in one.views if due_ms == NEVER or view[1].watch]
+        sure_ms = self._heard.sure_ms(one) if views else -1
+        for judge, state in views:
+            heard_ms, floor_ms = self._heard.speaker_of(one, now_ms), self._floor_ms(now_ms)
+            seen_ms = state.seen_ms
+            if seen_ms is not None and sure_ms > seen_ms:
+                state.seen_ms = sure_ms
+            at_ms = judge.watcher.due_at(one.device, state, heard_ms=heard_ms, floor_ms=floor_ms)
+            state.seen_ms = seen_ms
+            if at_ms is not None:
+                due_ms = min(due_ms, max(at_ms, now_ms + SOONEST_MS))
         if one is self._box:
             wake_ms = self._whole.told.wake_ms(waits=self._whole.is_watching)
             due_ms = min(due_ms, max(wake_ms, now_ms + SOONEST_MS))

@@ -122,4 +122,5 @@ class ReplayedStation:
             one.bounds = self._box.bounds(one.kind)
             if one.box is not None and not covers(one.kept, one.bounds):
                 one.pass_to(now_ms + 1)
-                one.leave_box()
+                if one.leave_box():
+                    self.told.until_ms = 0

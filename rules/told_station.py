@@ -48,8 +48,8 @@ class ToldStation:
                 facts = facts_of(one.kind, one.facts, now_ms)
                 if differ(one.kind, one.told, facts)[0]:
                     one.tell(facts)
+                    self.until_ms = 0
                 one.restless = False
-        self.until_ms = 0
 
     def wake_ms(self, *, waits: bool) -> int:
         """When the clock alone changes something. That emptiness ends by silence matters only while a rule

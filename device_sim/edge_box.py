@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from pydantic_core import to_json
 
 from device_sim.buffer import FIRST_TIMEOUT_S, LONGEST_TIMEOUT_S, Held, LaneBuffer, Stage
 from device_sim.kept import Kept
@@ -22,8 +23,6 @@ LONGEST_RETRY_S = 60.0
 RETRIES = 5
 QUICK_EXTRA = 8
 """Publishes that the quick lane may have in flight beyond the window, so that bulk never blocks a reply."""
-
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 LEAVES = {"telemetry": topics.telemetry, "event": topics.event, "reply": topics.reply}
 
@@ -135,8 +134,7 @@ class EdgeBox:
         `leaf` is telemetry, event or reply. Raises BadMessage when it would be longer than 16 KiB.
         `garbled` bytes are sent in its place, as from a box with broken memory.
         """
-        text = _JSON(body)
-        tail = b"," + text[1:].encode() if body else b"}"
+        tail = b"," + to_json(body)[1:] if body else b"}"
         message = Held(self._seq, LEAVES[leaf](self._adcode, device), ts_ms, tail, safety, garbled)
         size = len(message.payload(self.boot, message.seq))
         if size > MAX_BYTES:

@@ -168,21 +168,14 @@ class Fleet:
         """Have devices of these kinds say everything now, as they do every ten minutes by themselves."""
         with self._lock:
             one = self._station(station)
-            now_ms = self._clock.now_ms()
-            for device in one.devices.values():
-                if device.id.kind in kinds:
-                    device.behaviour.report_all(now_ms)
-            one.tick(now_ms, self._clock.monotonic_s())
+            one.report(kinds, self._clock.now_ms(), self._clock.monotonic_s())
             self._schedule(one)
 
     def set_back(self, station: str) -> None:
         """Somebody is on site: what the hub cut, shut, locked down or released works as usual again."""
         with self._lock:
             one = self._station(station)
-            now_ms, monotonic_s = self._clock.now_ms(), self._clock.monotonic_s()
-            for device in one.devices.values():
-                device.behaviour.set_back(now_ms)
-            one.tick(now_ms, monotonic_s)
+            one.set_back(self._clock.now_ms(), self._clock.monotonic_s())
             self._schedule(one)
 
     def status(self) -> list[dict[str, Any]]:

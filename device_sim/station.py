@@ -7,7 +7,7 @@ import itertools
 import logging
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 
 from device_sim.device import Device, Spoken
@@ -123,6 +123,19 @@ class Station:
         self.box.is_connected(conn, monotonic_s)
         for device in self.devices.values():
             device.behaviour.report_all(self._steady_ms(monotonic_s))
+        self.tick(now_ms, monotonic_s)
+
+    def report(self, kinds: Container[str], now_ms: int, monotonic_s: float) -> None:
+        """Have devices of these kinds say everything now."""
+        for device in self.devices.values():
+            if device.id.kind in kinds:
+                device.behaviour.report_all(self._steady_ms(monotonic_s))
+        self.tick(now_ms, monotonic_s)
+
+    def set_back(self, now_ms: int, monotonic_s: float) -> None:
+        """Somebody is on site: everything that the hub cut, shut or released works as usual again."""
+        for device in self.devices.values():
+            device.behaviour.set_back(self._steady_ms(monotonic_s))
         self.tick(now_ms, monotonic_s)
 
     def lost(self, conn: int) -> None:

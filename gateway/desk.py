@@ -23,7 +23,6 @@ from transport.hub import HubLink
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
-LOOK_AROUND_EVERY_S = 1.0
 URGENT_FOR_S = 30.0
 
 
@@ -31,13 +30,20 @@ class Desk:
     """Everything about commands that is not the decision itself."""
 
     def __init__(
-        self, database: Database, hub: HubLink, signer: SigningKey, committer: Committer, clock: Clock
+        self,
+        database: Database,
+        hub: HubLink,
+        signer: SigningKey,
+        committer: Committer,
+        clock: Clock,
+        look_around_s: float,
     ) -> None:
         self._database = database
         self._hub = hub
         self._signer = signer
         self._committer = committer
         self._clock = clock
+        self._look_around_s = look_around_s
         self._handshakes = Handshakes()
         self._wishes = Wishes()
         self._fleet = Fleet()
@@ -65,11 +71,11 @@ class Desk:
             self._look_at_s = now_s
 
     def looks_due(self) -> bool:
-        """True about once a second, and after a hint."""
+        """True about once a second (see `GatewayOptions`), and after a hint."""
         now_s = self._clock.monotonic_s()
         if now_s < self._look_at_s:
             return False
-        self._look_at_s = now_s + LOOK_AROUND_EVERY_S
+        self._look_at_s = now_s + self._look_around_s
         return True
 
     def wait_s(self) -> float:

@@ -14,7 +14,7 @@ class GatewayOptions:
     """`shard` is the row that it owns; `holder` is its name for a successor; each of `channels` is told.
 
     Without `keeps` only alerts, commands and what is shown are written: for simulated weeks, which nobody
-    goes on with after a restart.
+    goes on with after a restart. Every `look_around_s` it looks for what others left in the database.
     """
 
     shard: int = 0
@@ -23,3 +23,4 @@ class GatewayOptions:
     channels: tuple[str, ...] = ("webhook",)
     keeps: bool = True
     timetables: Timetables = field(default_factory=lambda: Timetables(Calendar()))
+    look_around_s: float = 1.0

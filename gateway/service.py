@@ -68,7 +68,7 @@ class Gateway:
             self._fleet.late_ms = NEVER_LATE_MS
         self._rules = Rules(database, self._fleet.names)
         self._committer = Committer(database, series, self._fleet, self._options)
-        self._desk = Desk(database, hub, signer, self._committer, clock)
+        self._desk = Desk(database, hub, signer, self._committer, clock, self._options.look_around_s)
         self._intake = Intake(self._fleet, self._rules)
         self._rounds = Rounds(self._fleet, self._rules, self._intake, self._markers, clock)
         self.health = Health(clock, hub)

@@ -25,6 +25,7 @@ from device_sim.score import Raised
 from device_sim.station_plan import StationPlan
 from device_sim.weather import Weather
 from devices.registry import kinds
+from domain import topics
 from domain.errors import WaystationError
 from domain.ids import SPEAKER_KIND
 from gateway.options import GatewayOptions
@@ -54,7 +55,8 @@ CLOSE_S = 60.0
 CLOSE_BEFORE_S = 900.0
 WATCHED_S = 180.0
 """So long after something broke the gateway looks at whatever that station says at once."""
-SHARE_OF_SILENCE = 0.9
+SHARE_OF_SILENCE = 0.97
+"""A station speaks to the millisecond; that is soon enough."""
 CREW_AFTER_S = 600.0
 CREW = "simulated crew"
 DAY_S = 86_400.0
@@ -113,7 +115,9 @@ class SimulatedWeek:
         self._begin_reports(random.Random(seed))
         self._database = self._furnish(rulebook)
         key = SigningKey(bytes(range(32)))
-        options = GatewayOptions(channels=(), holder="simulated week", keeps=False)
+        options = GatewayOptions(
+            channels=(), holder="simulated week", keeps=False, look_around_s=DAY_S
+        )
         self._gateway = Gateway(self._database, NoSeries(), self._hub, key, self._clock, options)
         weather = scenario.weather
         self._fleet = Fleet(
@@ -188,10 +192,11 @@ class SimulatedWeek:
             if here and min(here.values()) > self._station_s:
                 # One device of a station is enough to show that the station is there.
                 here[next(iter(here))] = self._station_s
-            phase = rng.random()
+            first_s = rng.random() * max(here.values(), default=0.0)
             for period_s in sorted(set(here.values())):
                 group = frozenset(kind for kind, every_s in here.items() if every_s == period_s)
-                self._at(phase * period_s, partial(self._report, plan.id, group, period_s))
+                # Those that report more often do so together with the others, too.
+                self._at(first_s % period_s, partial(self._report, plan.id, group, period_s))
 
     def _report(self, station: str, group: frozenset[str], period_s: float) -> None:
         self._fleet.report(station, group)
@@ -223,6 +228,7 @@ class SimulatedWeek:
             for row in latched:
                 if row.latched:
                     alerts.reset(connection, row.id, CREW, "现场已处理", now_ms)
+        self._hub.carry(topics.command_hint(self._fleet.stations[station].plan.adcode), b"{}")
         self._fleet.set_back(station)
         self._close[station] -= 1
 

@@ -175,6 +175,11 @@ class StationRecord:
     info: StationInfo | None = None
     """Hours, seats and status, for rules over the station."""
 
+    @property
+    def shares_roles(self) -> bool:
+        """True when what one device says counts only while another's word is old."""
+        return len({member.kind.name for member in self.members}) < len(self.members)
+
 
 @dataclass(slots=True)
 class Fleet:

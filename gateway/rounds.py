@@ -18,6 +18,7 @@ from gateway.station_view import station_rules
 MAX_DUE = 500
 SOONEST_MS = 200
 FIRST_LOOK_MS = 10_000
+FOREVER_MS = 2**62
 SPREAD, SPREAD_MS = 600, 100
 """After a start, stations are looked at over this many moments, so far apart."""
 
@@ -32,6 +33,7 @@ class Rounds:
         self._markers = markers
         self._clock = clock
         self._deadlines = Deadlines()
+        self._wakes: dict[DeviceId, int] = {}
 
     def wait_s(self) -> float | None:
         """How long no device needs a look; None when none ever will."""
@@ -48,7 +50,10 @@ class Rounds:
             overlay.state_for_change(device)
             overlay.overdue.add(device)
         for device in self._deadlines.take_due(now_ms, MAX_DUE):
+            if self._rests(overlay, device):
+                continue
             overlay.look_again.add(device)
+            self._wakes.pop(device, None)
             if device not in self._fleet.members and device.kind != SPEAKER_KIND:
                 continue
             state = overlay.state_for_change(device)
@@ -68,9 +73,38 @@ class Rounds:
             )
             self._intake.effects(overlay, device, effects)
 
+    def _rests(self, overlay: Overlay, device: DeviceId) -> bool:
+        """True when the deadline is met and moved on: nothing is under way, and whoever should have been
+        heard since it was set, was. Nearly always it is so, for a silence that did not come about.
+        """
+        state = self._fleet.states.get(device)
+        if state is None or state.watch or device in overlay.states:
+            return False
+        seen_ms, wake_ms = state.seen_ms, FOREVER_MS
+        if device.kind == SPEAKER_KIND:
+            record = self._fleet.stations.get(device.station)
+            if record is None or record.shares_roles:
+                return False
+            seen_ms, wake_ms = self._fleet.speakers[device].seen_ms, self._wakes.get(device, FOREVER_MS)
+        elif device not in self._fleet.members:
+            return False
+        floor_ms = self._floor_ms(overlay.now_ms)
+        due_ms = self._rules.watcher.due_at(
+            device, state, heard_ms=self._heard_ms(device), floor_ms=floor_ms, seen_ms=seen_ms
+        )
+        if due_ms is None or min(due_ms, wake_ms) <= overlay.now_ms:
+            return False
+        self._deadlines.sooner(device, min(due_ms, wake_ms))
+        return True
+
+    def look_anew(self, overlay: Overlay) -> None:
+        """The batch was given up, and with it what was seen of these devices."""
+        self.schedule(overlay.look_again, dict.fromkeys(overlay.look_again, overlay.now_ms))
+
     def schedule(self, devices: set[DeviceId], wakes: Mapping[DeviceId, int]) -> None:
-        """Set the next deadline of devices whose batch is committed, or was given up."""
+        """Set the next deadline of devices whose batch is committed."""
         now_ms = self._clock.now_ms()
+        self._wakes.update(wakes)
         for device, wake_ms in wakes.items():
             self._deadlines.sooner(device, max(wake_ms, now_ms + SOONEST_MS))
         for device in devices:

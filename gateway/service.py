@@ -210,7 +210,7 @@ class Gateway:
             overlay.undo()
             if not messages:
                 raise
-            self._rounds.schedule(overlay.look_again, overlay.wakes)
+            self._rounds.look_anew(overlay)
             if len(messages) == 1:
                 self._set_culprit_aside(messages[0], exc)
                 return

@@ -77,9 +77,11 @@ def premises(
         values["station.surely_empty"] = emptiness.sure
     if info.capacity is not None:
         values["station.capacity"] = info.capacity
-    mains_ok = _mains(members, facts, now_ms)
+    mains_ok, mains_until_ms = _mains(members, facts, now_ms)
     if mains_ok is not None:
         values["station.mains_ok"] = mains_ok
+    if mains_until_ms is not None:
+        next_ms = mains_until_ms if next_ms is None else min(next_ms, mains_until_ms)
     return Premises(values, next_ms, emptiness.until_ms if emptiness.sure else None)
 
 
@@ -127,17 +129,29 @@ def _until_opening(hours: HoursState, now_ms: int) -> tuple[int, int | None]:
     return steps * STEP_MIN, hours.until_ms - (steps - 1) * step_ms
 
 
-def _mains(members: Iterable[Member], facts: Mapping[str, DeviceFacts], now_ms: int) -> bool | None:
-    """The meter knows best; a sensor whose plug was pulled out is no failure of the mains."""
+def _mains(
+    members: Iterable[Member], facts: Mapping[str, DeviceFacts], now_ms: int
+) -> tuple[bool | None, int | None]:
+    """The meter knows best; a sensor whose plug was pulled out is no failure of the mains.
+
+    With it, when its word is too old, if another is there that would then be believed and says otherwise.
+    """
+    found: bool | None = None
+    until_ms: int | None = None
     for role in ("power", "climate"):
         told = [
-            fact.value
+            fact
             for member in members
             if any(export.role == role for export in member.kind.exports)
             and (fact := facts.get(member.device.short, {}).get("mains_ok")) is not None
             and fact.valid_until_ms > now_ms
             and fact.value is not None
         ]
-        if told:
-            return any(value is True for value in told)
-    return None
+        if not told:
+            continue
+        mains_ok = any(fact.value is True for fact in told)
+        if found is None:
+            found, until_ms = mains_ok, max(fact.valid_until_ms for fact in told)
+        elif mains_ok != found:
+            return found, until_ms
+    return found, None

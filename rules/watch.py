@@ -228,9 +228,16 @@ class Watcher:
         return moment.effects
 
     def due_at(
-        self, device: DeviceId, state: DeviceState, *, heard_ms: int | None, floor_ms: int
+        self,
+        device: DeviceId,
+        state: DeviceState,
+        *,
+        heard_ms: int | None,
+        floor_ms: int,
+        seen_ms: int | None = None,
     ) -> int | None:
-        """When to call `due` next, epoch milliseconds; None for never."""
+        """When to call `due` next, epoch milliseconds; None for never. `seen_ms` if that is known better."""
+        seen_ms = state.seen_ms if seen_ms is None else seen_ms
         earliest: int | None = None
         watch = state.watch
         for entry in watch.values():
@@ -238,10 +245,10 @@ class Watcher:
             if due_ms is not None and (earliest is None or due_ms < earliest):
                 earliest = due_ms
         plan = self._plan(device)
-        if plan is not None and state.seen_ms is not None:
+        if plan is not None and seen_ms is not None:
             for bound in plan.silent:
                 if f"0/{bound.rule.code}" not in watch:
-                    silent_at = max(state.seen_ms, floor_ms) + (bound.rule.silent_ms or 0)
+                    silent_at = max(seen_ms, floor_ms) + (bound.rule.silent_ms or 0)
                     if earliest is None or silent_at < earliest:
                         earliest = silent_at
         return earliest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from cel_expr_python import cel
@@ -28,6 +28,7 @@ _MIXED = re.compile(
 )
 _UNKNOWN_NAME = re.compile(r"undeclared reference to '([^']+)'")
 MAX_LENGTH = 2000
+MAX_VERDICTS = 4096
 
 
 class BadCondition(ValueError):
@@ -57,18 +58,36 @@ class Condition:
     source: str
     reads: tuple[str, ...]
     _program: Any
+    _verdicts: dict[tuple[Value, ...], bool | str | None] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """By the facts, which repeat themselves; what was said about those over which it fails is a text."""
 
     def holds(self, facts: Mapping[str, Value]) -> bool | None:
         """Evaluate over facts that are known (leave out what is not, never pass None).
 
         None means unknown: a fact that decides is absent. Raises ConditionFailed on any other error.
         """
+        get = facts.get
+        known = tuple([get(name) for name in self.reads])
+        try:
+            verdict = self._verdicts[known]
+        except KeyError:
+            verdict = self._evaluate(facts)
+            if len(self._verdicts) >= MAX_VERDICTS:
+                self._verdicts.clear()
+            self._verdicts[known] = verdict
+        if isinstance(verdict, str):
+            raise ConditionFailed(verdict)
+        return verdict
+
+    def _evaluate(self, facts: Mapping[str, Value]) -> bool | str | None:
         result = self._program.eval(data=facts).plain_value()
         if result is True or result is False:
             return bool(result)
         if any(name not in facts for name in self.reads):
             return None
-        raise ConditionFailed(str(result))
+        return str(result)
 
 
 class Vocabulary:

@@ -1,13 +1,12 @@
-"""Two rulebooks side by side: what both say alike is judged once, and a condition remembers its verdicts."""
+"""Two rulebooks side by side: what both say alike is judged once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal
 
-from domain.facts import Value
-from rules.conditions import Condition, ConditionFailed
+from rules.conditions import Condition
 from rules.rule import STATION, Rule
 from rules.rulebook import Rulebook
 
@@ -15,9 +14,6 @@ Side = Literal["before", "after", "both"]
 
 _BESIDE: Final = frozenset({"line", "cases"})
 _ALARM: Final = "station.alarm"
-_MOST_REMEMBERED: Final = 20_000
-_FAILED: Final = object()
-_NEW: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +59,9 @@ def side_by_side(before: Rulebook, after: Rulebook) -> Sides:
             break
         alike -= wrong
     return Sides(
-        both=_remembering(after, [rule for rule in after.rules if rule.code in alike]),
-        before=_remembering(before, [rule for rule in before.rules if rule.code not in alike]),
-        after=_remembering(after, [rule for rule in after.rules if rule.code not in alike]),
+        both=replace(after, rules=tuple(rule for rule in after.rules if rule.code in alike)),
+        before=replace(before, rules=tuple(rule for rule in before.rules if rule.code not in alike)),
+        after=replace(after, rules=tuple(rule for rule in after.rules if rule.code not in alike)),
     )
 
 
@@ -80,46 +76,3 @@ def _alike(old: Rule, new: Rule) -> bool:
 def _comparable(value: Any) -> Any:
     # Two programs are never equal; what they were made from is.
     return value.source if isinstance(value, Condition) else value
-
-
-def _remembering(book: Rulebook, rules: list[Rule]) -> Rulebook:
-    return replace(book, rules=tuple(replace(r, when=_slow(r.when), clear=_slow(r.clear)) for r in rules))
-
-
-def _slow(condition: Condition | None) -> Condition | None:
-    return None if condition is None else RememberingCondition(condition)
-
-
-@dataclass(frozen=True, slots=True, init=False)
-class RememberingCondition(Condition):
-    """A condition that answers from memory what it was asked before: stored readings repeat themselves."""
-
-    _known: dict[tuple[Value, ...], object] = field(compare=False)
-    _asked: Condition = field(compare=False)
-
-    def __init__(self, condition: Condition) -> None:
-        for name, value in (
-            ("source", condition.source),
-            ("reads", condition.reads),
-            ("_program", None),
-            ("_known", {}),
-            ("_asked", condition),
-        ):
-            object.__setattr__(self, name, value)
-
-    def holds(self, facts: Mapping[str, Value]) -> bool | None:
-        """The verdict; raises ConditionFailed each time for facts over which the expression fails."""
-        get = facts.get
-        key = tuple([get(name) for name in self.reads])
-        known = self._known.get(key, _NEW)
-        if known is _NEW:
-            if len(self._known) >= _MOST_REMEMBERED:
-                self._known.clear()
-            try:
-                known = self._asked.holds(facts)
-            except ConditionFailed:
-                known = _FAILED
-            self._known[key] = known
-        if known is _FAILED:
-            raise ConditionFailed(self.source)
-        return known  # type: ignore[return-value]

@@ -40,6 +40,7 @@ class Device:
         self._frozen_until_s: float | None = None
         self._late = False
         self._frozen: list[bytes] = []
+        self._sign: tuple[str, bool | str] | None = None
 
     def begin(self, rng: random.Random, steady_ms: int, place: Place, pace: Pace = OWN_PACE) -> None:
         """Switch it on."""
@@ -53,7 +54,13 @@ class Device:
                 spoken.append(Spoken("reply", self._desk.end(word.command_id, word.reason)))
             else:
                 spoken.append(Spoken(word.leaf, word.body, word.safety))
+                if word.leaf == "telemetry":
+                    self._note_sign(word.body)
         return spoken
+
+    def sign_of_life(self) -> list[Spoken]:
+        """One thing that is as it last said: what changes is said at once."""
+        return [Spoken("telemetry", dict([self._sign]))] if self._sign is not None else []
 
     def hear(self, payload: bytes, steady_ms: int, monotonic_s: float) -> list[Spoken]:
         """A message on the command topic."""
@@ -75,6 +82,14 @@ class Device:
     def freeze(self, until_s: float, late: bool) -> None:
         """Let no command through until then; with `late` they come all at once when it is over."""
         self._frozen_until_s, self._late = until_s, late
+
+    def _note_sign(self, body: Mapping[str, Any]) -> None:
+        """The first word of its first report that is no number."""
+        if self._sign is None:
+            plain = ((name, value) for name, value in body.items() if isinstance(value, (bool, str)))
+            self._sign = next(plain, None)
+        elif (value := body.get(self._sign[0])) is not None:
+            self._sign = self._sign[0], value
 
     def thaw(self) -> list[bytes]:
         """Let commands through again; returns those that waited."""

@@ -171,6 +171,13 @@ class Fleet:
             one.report(kinds, self._clock.now_ms(), self._clock.monotonic_s())
             self._schedule(one)
 
+    def show(self, station: str, kinds: Container[str]) -> None:
+        """Have devices of these kinds, none of them broken, say that they are there."""
+        with self._lock:
+            one = self._station(station)
+            one.show(kinds, self._clock.now_ms(), self._clock.monotonic_s())
+            self._schedule(one)
+
     def set_back(self, station: str) -> None:
         """Somebody is on site: what the hub cut, shut, locked down or released works as usual again."""
         with self._lock:

@@ -132,6 +132,13 @@ class Station:
                 device.behaviour.report_all(self._steady_ms(monotonic_s))
         self.tick(now_ms, monotonic_s)
 
+    def show(self, kinds: Container[str], now_ms: int, monotonic_s: float) -> None:
+        """Have devices of these kinds say that they are there. Not for what is broken: that may be silent."""
+        for device in self.devices.values():
+            if device.id.kind in kinds:
+                self._say(device, device.sign_of_life(), now_ms)
+        self.tick(now_ms, monotonic_s)
+
     def set_back(self, now_ms: int, monotonic_s: float) -> None:
         """Somebody is on site: everything that the hub cut, shut or released works as usual again."""
         for device in self.devices.values():

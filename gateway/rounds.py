@@ -14,6 +14,7 @@ from gateway.markers import Markers
 from gateway.overlay import Overlay
 from gateway.rulebooks import Rules
 from gateway.station_view import station_rules
+from rules.alert_life import UNSURE
 
 MAX_DUE = 500
 SOONEST_MS = 200
@@ -39,6 +40,16 @@ class Rounds:
         """How long no device needs a look; None when none ever will."""
         due_ms = self._deadlines.next_ms()
         return None if due_ms is None else (due_ms - self._clock.now_ms()) / 1000
+
+    def waiting_at(self, station: str) -> set[str]:
+        """Kinds of a station, and `station`, of which a rule waits for something to last, or to end."""
+        record = self._fleet.stations[station]
+        return {
+            device.kind
+            for device in (edge_box(station), *(member.device for member in record.members))
+            if (state := self._fleet.states.get(device)) is not None
+            and any(entry["s"] != UNSURE for entry in state.watch.values())
+        }
 
     def look(self, overlay: Overlay) -> None:
         """Take up what is due, some hundred devices at once."""

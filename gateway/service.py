@@ -139,6 +139,10 @@ class Gateway:
         """Leave the broker; the sessions stay."""
         self._hub.stop()
 
+    def waiting_at(self, station: str) -> set[str]:
+        """Kinds of which a rule waits there for something to last, or to end."""
+        return self._rounds.waiting_at(station)
+
     def turn(self) -> None:
         """One batch: all of quick, up to 1,000 of bulk, what is due, and the commands under way."""
         batch = self._hub.take(MAX_BULK_WHILE_URGENT if self._desk.urgent else MAX_BULK, self._patience_s())

@@ -50,6 +50,12 @@ caught up.
 QUIET = Pace(86_400_000, 86_400_000)
 """Devices say what changes; what they say again and again is asked for here, a station at a time."""
 QUIET_S = 600.0
+WHOLE_S = 1_800.0
+"""How often a station says everything while nothing is under way there; in between devices show that they
+are there, as often as silence allows.
+"""
+KEEN_S = 291.0
+"""How often where a rule waits: before what most devices say is too old to count."""
 CLOSE_S = 60.0
 """How often a station says everything while, or soon before and after, something is broken there."""
 CLOSE_BEFORE_S = 900.0
@@ -192,16 +198,30 @@ class SimulatedWeek:
             if here and min(here.values()) > self._station_s:
                 # One device of a station is enough to show that the station is there.
                 here[next(iter(here))] = self._station_s
-            first_s = rng.random() * max(here.values(), default=0.0)
+            first_s = rng.random() * WHOLE_S
             for period_s in sorted(set(here.values())):
                 group = frozenset(kind for kind, every_s in here.items() if every_s == period_s)
                 # Those that report more often do so together with the others, too.
-                self._at(first_s % period_s, partial(self._report, plan.id, group, period_s))
+                shows, at_s = divmod(first_s, period_s)
+                self._at(at_s, partial(self._report, plan.id, group, period_s, shows))
 
-    def _report(self, station: str, group: frozenset[str], period_s: float) -> None:
-        self._fleet.report(station, group)
-        every_s = min(period_s, CLOSE_S) if self._close[station] else period_s
-        self._at(self._clock.elapsed_s + every_s, partial(self._report, station, group, period_s))
+    def _report(self, station: str, group: frozenset[str], period_s: float, shows: float) -> None:
+        """Everything after so many shows; at once where something is broken, or if a rule waits for it."""
+        whole, every_s = group, period_s
+        if self._close[station]:
+            every_s = min(period_s, CLOSE_S)
+        elif shows > 0:
+            waiting = self._gateway.waiting_at(station)
+            whole = group if SPEAKER_KIND in waiting else group & waiting
+            if whole:
+                every_s = min(period_s, KEEN_S)
+        if whole:
+            self._fleet.report(station, whole)
+        if group - whole:
+            self._fleet.show(station, group - whole)
+        left = shows - 1 if group - whole else WHOLE_S // period_s - 1
+        again = partial(self._report, station, group, period_s, left)
+        self._at(self._clock.elapsed_s + every_s, again)
 
     def _look_closely(self, station: str) -> None:
         self._close[station] += 1

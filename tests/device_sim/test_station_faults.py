@@ -163,3 +163,21 @@ def test_what_does_not_exist_is_refused_with_what_does(
 ) -> None:
     with pytest.raises(UnknownFault, match=says):
         town().fleet.inject(station, device, fault, args)
+
+
+def test_a_sign_of_life_says_one_thing_that_is_so() -> None:
+    kinds = ("door_lock", "occupancy_sensor", "climate_sensor", "power_switch", "water_dispenser",
+             "swap_cabinet")  # fmt: skip
+    where = Town(plan(*kinds, visits_per_day=300))
+    where.join()
+    where.run(900)
+    before = len(where.hub.kept)
+    where.fleet.show(STATION, kinds)
+    shown = where.telemetry_since(before)
+    assert shown.keys() == set(kinds)
+    before = len(where.hub.kept)
+    where.fleet.report(STATION, kinds)
+    whole = where.telemetry_since(before)
+    for kind, body in shown.items():
+        ((name, value),) = body.items()
+        assert whole[kind][name] == value

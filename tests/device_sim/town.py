@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 from device_sim.edge_box import BoxSettings
 from device_sim.fleet import Fleet
@@ -11,6 +12,7 @@ from device_sim.line import LineEvents
 from device_sim.station import Station
 from device_sim.station_plan import StationPlan
 from domain import topics
+from domain.envelope import FIELDS
 from domain.ids import DeviceId, edge_box
 from signing.keys import SigningKey
 from tests.device_sim.stand_in import HandClock, HandLine, HubStandIn
@@ -62,6 +64,16 @@ class Town:
         """Send a command to a device."""
         self.lines[device.station].events.down(topics.command("331002", device), payload)
         self.carry()
+
+    def telemetry_since(self, before: int) -> dict[str, dict[str, Any]]:
+        """What each kind has reported since so many messages, field by field."""
+        self.carry()
+        told: dict[str, dict[str, Any]] = {}
+        for one in self.hub.kept[before:]:
+            if one.topic.leaf == "telemetry":
+                fields = {name: value for name, value in one.body.items() if name not in FIELDS}
+                told.setdefault(one.topic.device.kind, {}).update(fields)
+        return told
 
     def carry(self) -> float:
         """Move messages until nothing is under way; returns for how many seconds nothing more will be due."""

@@ -238,6 +238,17 @@ def test_mains_are_judged_by_the_meter_first() -> None:
     assert "mains_lost" not in hub.open
 
 
+def test_a_meter_that_died_with_the_mains_is_not_believed_for_long() -> None:
+    hub = StationHub(CLOSING)
+    hub.say("power_switch", mains_ok=True)
+    hub.wait(CLOSING + MINUTE)
+    hub.say("climate_sensor", mains_ok=False)
+    # Nobody says anything more, and yet it is known when it is worth looking again.
+    assert hub.look() == CLOSING + 5 * MINUTE
+    hub.wait(CLOSING + 6 * MINUTE - 1)
+    assert "mains_lost" in hub.open
+
+
 # ---- whatever happens ---------------------------------------------------------------------------------
 
 MOVES = st.lists(

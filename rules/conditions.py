@@ -28,7 +28,7 @@ _MIXED = re.compile(
 )
 _UNKNOWN_NAME = re.compile(r"undeclared reference to '([^']+)'")
 MAX_LENGTH = 2000
-MAX_VERDICTS = 4096
+MAX_VERDICTS = 1024
 
 
 class BadCondition(ValueError):

@@ -133,10 +133,14 @@ class Station:
         self.tick(now_ms, monotonic_s)
 
     def show(self, kinds: Container[str], now_ms: int, monotonic_s: float) -> None:
-        """Have devices of these kinds say that they are there. Not for what is broken: that may be silent."""
+        """Have devices of these kinds do what is due, and say that they are there.
+
+        Not for what is broken: that may be silent.
+        """
         for device in self.devices.values():
-            if device.id.kind in kinds:
-                self._say(device, device.sign_of_life(), now_ms)
+            if device.id.kind in kinds and not self._dark:
+                spoken = device.tick(self._steady_ms(monotonic_s))
+                self._say(device, spoken or device.sign_of_life(), now_ms)
         self.tick(now_ms, monotonic_s)
 
     def set_back(self, now_ms: int, monotonic_s: float) -> None:

@@ -28,7 +28,7 @@ _MIXED = re.compile(
 )
 _UNKNOWN_NAME = re.compile(r"undeclared reference to '([^']+)'")
 MAX_LENGTH = 2000
-MAX_VERDICTS = 1024
+MAX_VERDICTS = 2048
 
 
 class BadCondition(ValueError):

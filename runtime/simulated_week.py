@@ -113,6 +113,7 @@ class SimulatedWeek:
         self._next_sweep_s = DAY_S
         mine = {plan.id for plan in self._plans}
         self._close: dict[str, int] = dict.fromkeys(mine, 0)
+        self._closely: set[str] = set()
         for one in injections:
             if one.station in mine:
                 self._at(max(0.0, one.at_s - CLOSE_BEFORE_S), partial(self._look_closely, one.station))
@@ -206,11 +207,13 @@ class SimulatedWeek:
                 self._at(at_s, partial(self._report, plan.id, group, period_s, shows))
 
     def _report(self, station: str, group: frozenset[str], period_s: float, shows: float) -> None:
-        """Everything after so many shows; at once where something is broken, or if a rule waits for it."""
+        """Everything after so many shows; at once if a rule waits for it. Not beside the closer rhythm."""
         whole, every_s = group, period_s
-        if self._close[station]:
-            every_s = min(period_s, CLOSE_S)
-        elif shows > 0:
+        if station in self._closely:
+            again = partial(self._report, station, group, period_s, shows)
+            self._at(self._clock.elapsed_s + every_s, again)
+            return
+        if shows > 0:
             waiting = self._gateway.waiting_at(station)
             whole = group if SPEAKER_KIND in waiting else group & waiting
             if whole:
@@ -225,9 +228,16 @@ class SimulatedWeek:
 
     def _look_closely(self, station: str) -> None:
         self._close[station] += 1
-        if self._close[station] == 1:
-            # The usual rhythm may be minutes away.
-            self._fleet.report(station, frozenset(self._periods))
+        if station not in self._closely:
+            self._closely.add(station)
+            self._report_closely(station)
+
+    def _report_closely(self, station: str) -> None:
+        if not self._close[station]:
+            self._closely.discard(station)
+            return
+        self._fleet.report(station, frozenset(self._periods))
+        self._at(self._clock.elapsed_s + CLOSE_S, partial(self._report_closely, station))
 
     def _break(self, one: Injection) -> None:
         self._hub.watched.add(one.station)

@@ -6,12 +6,8 @@ import argparse
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +16,13 @@ import sqlalchemy as sa
 
 from bench.hall import Hall, free_port, open_hall, publisher_password
 from bench.province_probe import Probe, add_probe_doors, probe_doors
-from device_sim.control import SimNotRunning, ask
+from bench.simulated_hub import cpu_s, environment, furnish_as_shipped, process, totals
 from runtime.broker import Broker
 from runtime.clock import WallClock
 from runtime.descriptors import make_room
-from runtime.first_rulebook import SHIPPED
-from runtime.first_stations import fill, planned
+from runtime.first_stations import planned
 from runtime.settings import Settings
-from storage import rulebooks, shards, tables
+from storage import shards, tables
 from storage.migrate import upgrade
 from storage.outbox_tables import outbox
 
@@ -35,7 +30,6 @@ GOAL_RSS_MB, GOAL_CPU, GOAL_P99_MS, AIM_P99_MS, GOAL_LIVE_S = 600, 0.30, 250.0, 
 START_WITHIN_S = 600.0
 SAMPLE_S = 5.0
 PAGE = os.sysconf("SC_PAGE_SIZE")
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +61,13 @@ def main() -> None:
 def _run(folder: Path, options: argparse.Namespace) -> None:
     var, url = folder / "var", f"sqlite:///{folder}/hub.sqlite3"
     mqtt_port, nats_port = free_port(), free_port()
-    environ = {
-        **os.environ, "WAYSTATION_VAR_DIR": str(var), "WAYSTATION_DATABASE_URL": url,
-        "WAYSTATION_MQTT_PORT": str(mqtt_port), "WAYSTATION_NATS_PORT": str(nats_port),
-        "WAYSTATION_LOG_LEVEL": "warning", "WAYSTATION_STATIONS": str(options.stations),
-        "WAYSTATION_SIM_MESSAGES_PER_S": str(options.rate),
-        "WAYSTATION_SIM_CONNECTS_PER_S": str(options.connects),
-        "WAYSTATION_SIM_PROCESSES": str(options.processes),
-        # As a province runs: readings go through the outbox. Nobody sends them on, so they can be counted.
-        "WAYSTATION_SERIES": "influx", "WAYSTATION_INFLUX_URL": "http://127.0.0.1:9",
-        "WAYSTATION_INFLUX_ORG": "waystation",
-    }  # fmt: skip
+    environ = environment(var, url, (mqtt_port, nats_port), options, options.rate)
     upgrade(url)
     hall = open_hall(var, url, mqtt_port)
     seconds = options.minutes * 60
     doors = probe_doors(int(seconds) + 200)
     settings = Settings(var_dir=var, database_url=url, stations=options.stations)
-    with hall.database.write() as connection:
-        rulebooks.seed(connection, SHIPPED.read_text(encoding="utf-8"), 0)
-    fill(hall.database, settings, WallClock().now_ms())
+    furnish_as_shipped(hall, settings)
     add_probe_doors(hall.database, doors)
     devices = _count(hall, tables.device) - len(doors)
     speaking = sum(1 for plan in planned(settings) if plan.devices)
@@ -98,20 +80,20 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
     broker.start()
     probe = Probe(mqtt_port, publisher_password(hall.secrets), hall.database, doors)
     try:
-        with _process("gateway", environ) as gateway:
+        with process("gateway", environ) as gateway:
             _until_caught_up(hall, 60)
-            with _process("sim", environ):
+            with process("sim", environ):
                 connected_s = _until_connected(var, speaking)
                 print(f"all connected after {connected_s:.0f} s", flush=True)
                 _until_drained(var, options.rate * 2, 120)
                 probe.start()
-                steady = _steady(gateway.pid, var, seconds)
+                steady = _steady(gateway, var, seconds)
                 quiet_ms = list(probe.delays_ms)
                 alerts_before = _count(hall, tables.alert)
                 back = _come_back(hall, broker, var, options, speaking)
                 probe.stop()
                 alerts_after = _count(hall, tables.alert) - (len(probe.delays_ms) - len(quiet_ms))
-                final = _totals(var)
+                final = totals(var)
             _until_quiet(hall, 30)
     finally:
         broker.stop()
@@ -145,16 +127,16 @@ def _come_back(
     assert broker.pid is not None
     os.kill(broker.pid, signal.SIGKILL)
     time.sleep(options.away)
-    backlog = _totals(var)["held"]
+    backlog = totals(var)["held"]
     broker.start()
     began_s = time.perf_counter()
     figures = {"backlog": float(backlog), "connected_s": float("nan"), "live_s": float("nan")}
     while time.perf_counter() - began_s < START_WITHIN_S:
-        totals, gone_s = _totals(var), time.perf_counter() - began_s
-        if figures["connected_s"] != figures["connected_s"] and totals["connected"] >= stations:
+        now, gone_s = totals(var), time.perf_counter() - began_s
+        if figures["connected_s"] != figures["connected_s"] and now["connected"] >= stations:
             figures["connected_s"] = round(gone_s, 1)
         # As many as are under way anyway do not count as a backlog.
-        if totals["connected"] >= stations and totals["held"] <= 2 * options.rate and _caught_up(hall):
+        if now["connected"] >= stations and now["held"] <= 2 * options.rate and _caught_up(hall):
             figures["live_s"] = round(gone_s, 1)
             break
         time.sleep(0.5)
@@ -213,40 +195,28 @@ def _sum_up(
 
 
 def _sample(pid: int, var: Path) -> Sample:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     rss_mb = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE / 2**20
-    totals = _totals(var)
-    cpu_s = (int(fields[11]) + int(fields[12])) / TICKS
-    return Sample(time.perf_counter(), rss_mb, cpu_s, totals["said"], totals["held"], totals["connected"])
-
-
-def _totals(var: Path) -> dict[str, int]:
-    for _ in range(100):
-        try:
-            totals: dict[str, int] = ask(var, {"do": "totals"})
-            return totals
-        except (SimNotRunning, OSError):
-            time.sleep(0.2)
-    raise SystemExit("the simulator does not answer")
+    all_ = totals(var)
+    return Sample(time.perf_counter(), rss_mb, cpu_s(pid), all_["said"], all_["held"], all_["connected"])
 
 
 def _until_connected(var: Path, stations: int) -> float:
     began_s = time.perf_counter()
     told_s = began_s
     while time.perf_counter() - began_s < START_WITHIN_S:
-        connected = _totals(var)["connected"]
+        connected = totals(var)["connected"]
         if connected >= stations:
             return time.perf_counter() - began_s
         if time.perf_counter() - told_s > SAMPLE_S:
             told_s = time.perf_counter()
             print(f"{connected:,} of {stations:,} stations are connected", flush=True)
         time.sleep(0.5)
-    raise SystemExit(f"only {_totals(var)['connected']} stations connected within {START_WITHIN_S:.0f} s")
+    raise SystemExit(f"only {totals(var)['connected']} stations connected within {START_WITHIN_S:.0f} s")
 
 
 def _until_drained(var: Path, few: float, within_s: float) -> None:
     began_s = time.perf_counter()
-    while _totals(var)["held"] > few and time.perf_counter() - began_s < within_s:
+    while totals(var)["held"] > few and time.perf_counter() - began_s < within_s:
         time.sleep(0.5)
 
 
@@ -292,26 +262,6 @@ def _count(hall: Hall, table: sa.Table) -> int:
 def _rank(values: list[float], share: float) -> float:
     ordered = sorted(values)
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1) if ordered else float("nan")
-
-
-@contextmanager
-def _process(name: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        # Whatever happens to this bench, its processes end with it: they read the other end of a pipe.
-        [sys.executable, "-m", "runtime", name, "--watched"],
-        env=environ,
-        start_new_session=True,
-        stdin=subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(40)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 if __name__ == "__main__":

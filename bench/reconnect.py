@@ -6,13 +6,10 @@ import argparse
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,17 +18,16 @@ import sqlalchemy as sa
 
 from api.board import Board
 from bench.hall import Hall, free_port, open_hall
-from device_sim.control import SimNotRunning, ask
+from bench.simulated_hub import ask_simulator, cpu_s, environment, furnish_as_shipped, process, totals
+from device_sim.control import ask
 from domain import topics
 from rules.calendar import Calendar
 from rules.station_view import Timetables
 from runtime.broker import Broker
 from runtime.clock import WallClock
 from runtime.descriptors import make_room
-from runtime.first_rulebook import SHIPPED
-from runtime.first_stations import fill, planned
+from runtime.first_stations import planned
 from runtime.settings import Settings
-from storage import rulebooks
 from storage.migrate import upgrade
 from storage.outbox_tables import outbox
 from storage.tables import alert, event, quarantine, speaker
@@ -44,7 +40,6 @@ TROUBLES = (("power_switch/1", "mains_lost"), ("door_lock/1", "jammed"), ("door_
 """What every tenth station has while nobody hears of it, one after the other; it is over before."""
 FORCED = 12
 """So many doors are forced meanwhile, at most one at every tenth station."""
-TICKS = os.sysconf("SC_CLK_TCK")
 Numbers = dict[str, dict[str, Any]]
 
 
@@ -76,31 +71,19 @@ def main() -> None:
 def _run(folder: Path, options: argparse.Namespace) -> None:
     var, url = folder / "var", f"sqlite:///{folder}/hub.sqlite3"
     mqtt_port, nats_port = free_port(), free_port()
-    environ = {
-        **os.environ, "WAYSTATION_VAR_DIR": str(var), "WAYSTATION_DATABASE_URL": url,
-        "WAYSTATION_MQTT_PORT": str(mqtt_port), "WAYSTATION_NATS_PORT": str(nats_port),
-        "WAYSTATION_LOG_LEVEL": "warning", "WAYSTATION_STATIONS": str(options.stations),
-        "WAYSTATION_SIM_MESSAGES_PER_S": str(options.rate * options.stations),
-        "WAYSTATION_SIM_CONNECTS_PER_S": str(options.connects),
-        "WAYSTATION_SIM_PROCESSES": str(options.processes),
-        # Readings stay in the outbox, which would keep one that came twice: so it can be counted.
-        "WAYSTATION_SERIES": "influx", "WAYSTATION_INFLUX_URL": "http://127.0.0.1:9",
-        "WAYSTATION_INFLUX_ORG": "waystation",
-    }  # fmt: skip
+    environ = environment(var, url, (mqtt_port, nats_port), options, options.rate * options.stations)
     upgrade(url)
     hall = open_hall(var, url, mqtt_port)
     settings = Settings(var_dir=var, database_url=url, stations=options.stations)
-    with hall.database.write() as connection:
-        rulebooks.seed(connection, SHIPPED.read_text(encoding="utf-8"), 0)
-    fill(hall.database, settings, WallClock().now_ms())
+    furnish_as_shipped(hall, settings)
     stations = [plan.id for plan in planned(settings) if plan.devices]
     make_room(len(stations))  # the broker inherits it
     broker = Broker(var, mqtt_port, nats_port, secrets=hall.secrets)
     broker.start()
     board = Board(hall.database, WallClock(), Timetables(Calendar()))
     try:
-        with _process("gateway", environ) as gateway, _process("sim", environ):
-            _until(lambda: _totals(var)["connected"] >= len(stations), "all stations are connected")
+        with process("gateway", environ) as gateway, process("sim", environ):
+            _until(lambda: totals(var)["connected"] >= len(stations), "all stations are connected")
             _until(lambda: _known(board, stations) >= len(stations), "every station is shown as known")
             print(f"{len(stations):,} stations are live; the broker is killed", flush=True)
             seen = _lose_broker(hall, broker, board, stations, var, options)
@@ -140,12 +123,12 @@ def _come_back(
     """Start the broker, and wait until all are connected, heard, shown, and their backlog is promised."""
     conns = _conns(hall)
     said = {station: told["said"] for station, told in _numbers(var).items()}
-    seen.backlog = _totals(var)["held"]
-    before_s = _cpu_s(gateway)
+    seen.backlog = totals(var)["held"]
+    before_s = cpu_s(gateway)
     broker.start()
     seen.returned_ms, began_s = WallClock().now_ms(), time.perf_counter()
     steps = {
-        "connected_s": lambda: _totals(var)["connected"] >= len(stations),
+        "connected_s": lambda: totals(var)["connected"] >= len(stations),
         "live_s": lambda: sum(conn > conns.get(one, -1) for one, conn in _conns(hall).items()) >= len(conns),
         "shown_s": lambda: _known(board, stations) >= len(stations),
         "drained_s": lambda: all(
@@ -159,7 +142,7 @@ def _come_back(
         print(f"{name}: {seen.seconds[name]:g} s after the broker", flush=True)
     # What a busy machine does to the seconds it does not do to these.
     assert broker.pid is not None
-    seen.cpu_s = {"gateway": round(_cpu_s(gateway) - before_s, 1), "broker": round(_cpu_s(broker.pid), 1)}
+    seen.cpu_s = {"gateway": round(cpu_s(gateway) - before_s, 1), "broker": round(cpu_s(broker.pid), 1)}
 
 
 def _sum_up(
@@ -260,28 +243,9 @@ def _emergencies(hall: Hall, stations: list[str]) -> Counter[int]:
     return Counter(found[one] for one in _forced(stations))
 
 
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def _totals(var: Path) -> dict[str, int]:
-    totals: dict[str, int] = _ask(var, "totals")
-    return totals
-
-
 def _numbers(var: Path) -> Numbers:
-    numbers: Numbers = _ask(var, "numbers")
+    numbers: Numbers = ask_simulator(var, "numbers")
     return numbers
-
-
-def _ask(var: Path, what: str) -> Any:
-    for _ in range(100):
-        try:
-            return ask(var, {"do": what})
-        except (SimNotRunning, OSError):
-            time.sleep(0.2)
-    raise SystemExit("the simulator does not answer")
 
 
 def _until(is_so: Any, what: str, *, quiet: bool = False) -> None:
@@ -292,26 +256,6 @@ def _until(is_so: Any, what: str, *, quiet: bool = False) -> None:
         time.sleep(0.5)
     if not quiet:
         print(f"{what}, after {time.perf_counter() - began_s:.0f} s", flush=True)
-
-
-@contextmanager
-def _process(name: str, environ: dict[str, str]) -> Iterator[int]:
-    process = subprocess.Popen(
-        # Whatever happens to this bench, its processes end with it: they read the other end of a pipe.
-        [sys.executable, "-m", "runtime", name, "--watched"],
-        env=environ,
-        start_new_session=True,
-        stdin=subprocess.PIPE,
-    )
-    try:
-        yield process.pid
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(40)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 if __name__ == "__main__":

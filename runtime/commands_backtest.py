@@ -46,6 +46,7 @@ def backtest(
     from rules.books import BookText, read_books, severities_of, with_new
     from rules.tally import as_data
     from runtime.first_rulebook import read_text
+    from runtime.holidays import calendar
     from storage.backtests import Period, books_in_force
     from storage.parallel_backtest import backtest_on_all_cores
 
@@ -73,6 +74,7 @@ def backtest(
             period,
             progress=_progress(as_json),
             at=here.influx_at() if here.settings.series == "influx" else None,
+            calendar=calendar(here.settings),
         )
     finally:
         database.close()

@@ -117,17 +117,19 @@ def backtest(
     stop: Callable[[], bool] = never,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
     influx: InfluxSeries | None = None,
+    calendar: Calendar | None = None,
     pairs: Pairs | None = None,
 ) -> Tally:
     """Count what each rulebook would have raised, in all stations of the period or `only` in these.
 
     `stop` is asked now and then; Stopped is raised when it says yes. `influx` has the readings where they
-    are not in tables. `pairs` keeps what was made of these two rulebooks for whoever asks again.
+    are not in tables. `calendar` knows the holidays by which stations open. `pairs` keeps what was made of
+    these two rulebooks for whoever asks again.
     """
     pairs = {} if pairs is None else pairs
     ids = station_ids(database, period) if only is None else only
     begin_ms = period.from_ms - WARM_UP_MS
-    timetables = Timetables(Calendar())
+    timetables = Timetables(calendar or Calendar())
     tally = tally or Tally(period.to_ms)
     if away is None:
         away = hub_away(database, begin_ms, period.to_ms, influx)

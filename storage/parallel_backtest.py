@@ -12,6 +12,7 @@ from typing import Final
 
 from rules.away import HubAway
 from rules.books import Books, BookText, read_books
+from rules.calendar import Calendar
 from rules.tally import Tally
 from storage.backtests import WARM_UP_MS, Pairs, Period, backtest, station_ids
 from storage.database import Database, open_database
@@ -36,6 +37,7 @@ def backtest_on_all_cores(
     cores: int | None = None,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
     at: InfluxAt | None = None,
+    calendar: Calendar | None = None,
 ) -> Tally:
     """The same as `storage.backtests.backtest`; `url` is the address of `database`, `at` of its readings."""
     ids = station_ids(database, period)
@@ -45,13 +47,17 @@ def backtest_on_all_cores(
     if workers < 2 or len(ids) < WORTH_IT:
         old, new = read_books(before), read_books(after)
         with readings_at(at) as influx:
-            return backtest(database, old, new, period, only=ids, away=away, progress=progress, influx=influx)
+            return backtest(
+                database, old, new, period,
+                only=ids, away=away, progress=progress, influx=influx, calendar=calendar,
+            )  # fmt: skip
     size = max(1, -(-len(ids) // (workers * SHARES_PER_CORE)))
     shares = [ids[at : at + size] for at in range(0, len(ids), size)]
     tally = Tally(period.to_ms)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         running = [
-            pool.submit(_share, url, tuple(before), tuple(after), period, share, away, at) for share in shares
+            pool.submit(_share, url, tuple(before), tuple(after), period, share, away, at, calendar)
+            for share in shares
         ]
         for ended in as_completed(running):
             tally.merge(ended.result())
@@ -77,7 +83,11 @@ def _share(
     ids: Sequence[str],
     away: HubAway,
     at: InfluxAt | None,
+    calendar: Calendar | None,
 ) -> Tally:
     database, old, new, pairs = _ready(url, before, after)
     with readings_at(at) as influx:
-        return backtest(database, old, new, period, only=ids, away=away, influx=influx, pairs=pairs)
+        return backtest(
+            database, old, new, period,
+            only=ids, away=away, influx=influx, calendar=calendar, pairs=pairs,
+        )  # fmt: skip

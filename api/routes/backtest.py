@@ -17,6 +17,7 @@ from api.state import ApiState, Hub
 from api.times import text_of
 from domain.errors import BadRulebook
 from rules.books import BookText, read_books, severities_of, with_new
+from rules.calendar import Calendar
 from rules.tally import as_data
 from storage.backtests import Period, backtest, books_in_force, station_ids
 from storage.database import open_database
@@ -61,7 +62,9 @@ async def run_backtest(
     try:
         with anyio.fail_after(LONGEST_S):
             counted = await to_process.run_sync(
-                partial(_run, hub.db.url, old, new, period, severities, hub.influx_at),
+                partial(
+                    _run, hub.db.url, old, new, period, severities, hub.influx_at, hub.timetables.calendar
+                ),
                 cancellable=True,
                 limiter=AT_ONCE,
             )
@@ -106,11 +109,14 @@ def _run(
     period: Period,
     severities: dict[str, str],
     influx_at: InfluxAt | None,
+    calendar: Calendar,
 ) -> dict[str, Any]:
     database = open_database(url, connections=1)
     try:
         with readings_at(influx_at) as influx:
-            tally = backtest(database, read_books(old), read_books(new), period, influx=influx)
+            tally = backtest(
+                database, read_books(old), read_books(new), period, influx=influx, calendar=calendar
+            )
     finally:
         database.close()
     return as_data(tally, severities, period.from_ms)

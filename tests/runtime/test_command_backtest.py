@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from domain.facts import Value
 from domain.ids import DeviceId, edge_box
+from rules.calendar import date_of
 from storage import registry, rulebooks, stations
 from storage.database import Database
 from storage.series import SeriesRow, SqlSeries
-from tests.rules.short_rules import BOOK
+from tests.rules.short_rules import BOOK, MINOR
 from tests.runtime.command_line import Waystation
 
 HERE, THERE = "331002-0001", "330102-0001"
@@ -111,6 +114,29 @@ def test_the_own_rulebook_of_a_county_changes_only_that_county(
 
     assert said.code == 0, said.err
     assert json.loads(said.out)["summary"] == "0 alerts instead of 12"
+
+
+def test_it_goes_by_the_holidays_that_an_operator_entered(
+    waystation: Waystation, furnished: Database, tmp_path: Path
+) -> None:
+    with furnished.write() as connection:
+        here = replace(stations.get_station(connection, HERE), hours="Mo-Su 00:00-24:00; PH off")
+        stations.put_stations(connection, [here])
+    today = date_of(time.time_ns() // 1_000_000)
+    shut = f"  - {{code: shut, kind: station, when: schedule.open == false, {MINOR}}}\n"
+    file = tmp_path / "shut.yaml"
+    file.write_text(OLD + shut, encoding="utf-8")
+    found = []
+    for kind in ("workday", "statutory_holiday"):
+        notice = tmp_path / f"{kind}.csv"
+        days = [today + timedelta(days=ahead) for ahead in range(-3, 3)]
+        notice.write_text("".join(f"{day},{kind}\n" for day in days), encoding="utf-8")
+        asked = ("rules", "backtest", "--rules", str(file), "--station", HERE, "--json")
+        said = waystation(*asked, WAYSTATION_HOLIDAYS=str(notice))
+        assert said.code == 0, said.err
+        found.append(json.loads(said.out)["after"])
+
+    assert found[1] == found[0] + 1
 
 
 def test_an_empty_hub_has_nothing_to_tell(waystation: Waystation, hub_database: Database, new: Path) -> None:

@@ -1,0 +1,52 @@
+"""A silence is told of when it has come about, and never for who was heard while its deadline ran."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from device_sim.injections import Injection
+from device_sim.scenario import Scenario, WeatherPage
+from runtime.first_rulebook import SHIPPED
+from runtime.simulated_week import Lived, SimulatedWeek
+from tests.device_sim.stand_in import plan
+
+pytestmark = pytest.mark.integration
+
+HERE = "331002-0001"
+KINDS = ("door_lock", "occupancy_sensor", "climate_sensor")
+HOUR_S = 3_600.0
+QUIET = frozenset({"door_offline", "occupancy_offline", "climate_offline", "station_offline"})
+
+
+def hours(count: float, *injections: Injection) -> Lived:
+    """Some hours of one station that nobody visits."""
+    scenario = Scenario(
+        title="silence", begins=date(2026, 4, 14), days=1, stations=1,
+        weather=WeatherPage(hottest_c=18), faults=(),
+    )  # fmt: skip
+    here = plan(*KINDS, id=HERE, hours="24/7", visits_per_day=0)
+    with SimulatedWeek(scenario, [here], injections, SHIPPED.read_text(encoding="utf-8")) as week:
+        return week.live(count / 24)
+
+
+def test_devices_that_speak_just_often_enough_are_never_called_silent() -> None:
+    lived = hours(6)
+    assert not QUIET & {one.code for one in lived.raised}
+    assert lived.messages > 100
+
+
+@pytest.mark.parametrize(
+    ("device", "code", "limit_s"),
+    [("door_lock/1", "door_offline", 300), ("climate_sensor/1", "climate_offline", 600)],
+)
+def test_one_that_falls_silent_is_told_of_once_when_its_time_is_up(
+    device: str, code: str, limit_s: float
+) -> None:
+    broken_s = 2 * HOUR_S
+    lived = hours(4, Injection(0, 1, HERE, device, "silent", broken_s, 4 * HOUR_S))
+    (told,) = [one for one in lived.raised if one.code in QUIET]
+    assert (told.device, told.code) == (device, code)
+    # It was last heard at most a minute before, and the gateway looks every ten seconds.
+    assert limit_s - 70 <= told.at_s - broken_s <= limit_s + 70

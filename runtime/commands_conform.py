@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,6 +91,8 @@ def conform(
     )
     sitting = Sitting(sitter)
     tell = complain if as_json else say
+    # Whoever was started by a script in the background has been told to ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if listen:
             _at_the_door(here, secrets, sitter, sitting, port, tell)

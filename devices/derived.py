@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from domain.facts import Value
 
-Samples = list[list[Any]]
+Samples = list[tuple[int, Any]]
+"""Device time and value, oldest first."""
 Moves = Literal["within", "rises", "falls", "freely"]
 """How a value may move as long as its source stays as it is: not beyond what is remembered of the source
 (`within`), up with the minutes and to zero when the source changes (`rises`), down only (`falls`)."""
@@ -72,13 +73,25 @@ def _settle(samples: Samples, before: Samples | None) -> Samples:
     return kept
 
 
+def _forget(samples: Samples) -> Samples:
+    """Drop what came before the run that lasted when what was said was settled, but the last of it."""
+    settled_ms = samples[-1][0] - SETTLED_MS
+    at = len(samples) - 1
+    while at > 0 and samples[at][0] > settled_ms:
+        at -= 1
+    value = samples[at][1]
+    while at > 0 and samples[at - 1][1] == value:
+        at -= 1
+    return samples[at - 1 :] if at > 1 else samples
+
+
 def _insert(samples: Samples, value: Value, at_ms: int) -> Samples:
     if not samples or at_ms > samples[-1][0]:
-        return [*samples, [at_ms, value]]
+        return [*samples, (at_ms, value)]
     at = bisect_left(samples, at_ms, key=lambda s: s[0])
     if samples[at][0] == at_ms:
         return samples
-    return [*samples[:at], [at_ms, value], *samples[at:]]
+    return [*samples[:at], (at_ms, value), *samples[at:]]
 
 
 def _run_of(samples: Samples, last: Any) -> Samples:
@@ -239,7 +252,7 @@ class MinutesUnchanged:
     type: Literal["int"] = "int"
 
     def update(self, memory: Samples | None, value: Value, at_ms: int) -> tuple[Samples, Value]:
-        samples = _settle(_insert(memory or [], value, at_ms), memory)[-MAX_SAMPLES:]
+        samples = _forget(_settle(_insert(memory or [], value, at_ms), memory))[-MAX_SAMPLES:]
         last_ms, last = samples[-1]
         if last is None:
             return samples, None

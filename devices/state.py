@@ -90,7 +90,8 @@ class DeviceState:
         body = json.loads(text)
         parts = {}
         for n, (values, marks, memory) in body["parts"].items():
-            facts = Facts(values, {}, memory)
+            remembered = {name: [tuple(one) for one in samples] for name, samples in memory.items()}
+            facts = Facts(values, {}, remembered)
             for mark, *names in marks:
                 shared = Mark(*mark)
                 for name in names:

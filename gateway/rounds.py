@@ -18,6 +18,8 @@ from rules.alert_life import UNSURE
 
 MAX_DUE = 500
 SOONEST_MS = 200
+TOGETHER_MS = 40
+"""What falls due within so long after a look waits for the next one: a turn for each would cost more."""
 FIRST_LOOK_MS = 10_000
 FOREVER_MS = 2**62
 SPREAD, SPREAD_MS = 600, 100
@@ -34,12 +36,13 @@ class Rounds:
         self._markers = markers
         self._clock = clock
         self._deadlines = Deadlines()
+        self._again_ms = 0
         self._wakes: dict[DeviceId, int] = {}
 
     def wait_s(self) -> float | None:
         """How long no device needs a look; None when none ever will."""
         due_ms = self._deadlines.next_ms()
-        return None if due_ms is None else (due_ms - self._clock.now_ms()) / 1000
+        return None if due_ms is None else (max(due_ms, self._again_ms) - self._clock.now_ms()) / 1000
 
     def waiting_at(self, station: str) -> set[str]:
         """Kinds of a station, and `station`, of which a rule waits for something to last, or to end."""
@@ -54,6 +57,7 @@ class Rounds:
     def look(self, overlay: Overlay) -> None:
         """Take up what is due, some hundred devices at once."""
         now_ms = overlay.now_ms
+        self._again_ms = now_ms + TOGETHER_MS
         unwritten = self._fleet.unwritten
         for boot in unwritten.due_boots(now_ms):
             overlay.boot_rows[boot] = None

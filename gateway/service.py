@@ -145,7 +145,9 @@ class Gateway:
 
     def turn(self) -> None:
         """One batch: all of quick, up to 1,000 of bulk, what is due, and the commands under way."""
-        batch = self._hub.take(MAX_BULK_WHILE_URGENT if self._desk.urgent else MAX_BULK, self._patience_s())
+        urgent = self._desk.urgent
+        at_most = MAX_BULK_WHILE_URGENT if urgent else MAX_BULK
+        batch = self._hub.take(at_most, self._patience_s(), urgent=urgent)
         self.health.turned(len(batch.quick) + len(batch.bulk))
         quick, bulk = self._sort_out("quick", batch.quick), self._sort_out("bulk", batch.bulk)
         if self._desk.looks_due():

@@ -50,7 +50,7 @@ class NearHub(HubLink):
     def wake(self) -> None:
         """Nobody waits."""
 
-    def take(self, max_bulk: int, timeout_s: float) -> Batch:
+    def take(self, max_bulk: int, timeout_s: float, *, urgent: bool = False) -> Batch:
         """What there is; never waits, since time moves only between two turns."""
         quick, bulk = self._waiting["quick"], self._waiting["bulk"]
         return Batch(

@@ -22,6 +22,7 @@ SENT: Final = "sent"
 
 _ADD: Final = Insert(outbox, ("topic", "boot", "seq", "at_ms", "received_ms", "payload"))
 _MOVE: Final = Insert(position, on_conflict="replace")
+_NEWEST: Final = sa.select(sa.func.max(outbox.c.id))
 
 
 class Kept(NamedTuple):
@@ -43,7 +44,7 @@ def add(connection: Connection, rows: Sequence[SeriesRow]) -> None:
 
 def newest(connection: Connection) -> int:
     """The id of the newest row; 0 for none."""
-    return int(connection.scalar(sa.select(sa.func.max(outbox.c.id))) or 0)
+    return int(connection.scalar(_NEWEST) or 0)
 
 
 def read(connection: Connection, after: int, limit: int) -> list[Kept]:

@@ -12,6 +12,13 @@ from storage import tables
 from storage.bulk import upsert
 from storage.tables import shard
 
+# Made once: it is asked in every transaction of a gateway.
+_CHECKED = (
+    sa.select(shard.c.epoch, shard.c.holder)
+    .where(shard.c.i == sa.bindparam("of"))
+    .with_for_update(read=True)
+)
+
 
 class Worker(NamedTuple):
     """A gateway's sign of life. `quick_since_ms` and `bulk_since_ms`: since when the lane has caught up."""
@@ -52,9 +59,7 @@ def take(connection: Connection, i: int, name: str, now_ms: int) -> int:
 
 def check(connection: Connection, i: int, epoch: int) -> None:
     """Raise ShardLost if somebody took the shard since; nobody can until this transaction ends."""
-    found = connection.execute(
-        sa.select(shard.c.epoch, shard.c.holder).where(shard.c.i == i).with_for_update(read=True)
-    ).one_or_none()
+    found = connection.execute(_CHECKED, {"of": i}).one_or_none()
     if found is None or found.epoch != epoch:
         who = f"{found.holder or 'another process'} (epoch {found.epoch})" if found else "nobody"
         raise ShardLost(f"Shard {i} belongs to {who} now, and epoch {epoch} is over: this process must end.")

@@ -16,6 +16,12 @@ ALERTS: Final = "alert"
 STATIONS: Final = "station"
 
 _FIRST = Insert(version, on_conflict="keep")
+_RAISED = (
+    sa.update(version)
+    .where(version.c.writer == sa.bindparam("who"))
+    .values(n=version.c.n + sa.bindparam("count"))
+    .returning(version.c.n)
+)
 
 
 def next_versions(connection: Connection, writer: str, count: int = 1) -> int:
@@ -25,16 +31,11 @@ def next_versions(connection: Connection, writer: str, count: int = 1) -> int:
     their order. Take them before touching the rows that carry them, and those of several writers in
     alphabetical order, or two transactions may wait for each other.
     """
-    raised = (
-        sa.update(version)
-        .where(version.c.writer == writer)
-        .values(n=version.c.n + count)
-        .returning(version.c.n)
-    )
-    last: int | None = connection.scalar(raised)
+    raise_it = {"who": writer, "count": count}
+    last: int | None = connection.scalar(_RAISED, raise_it)
     if last is None:
         _FIRST.run(connection, [(writer, 0)])
-        last = connection.scalar(raised)
+        last = connection.scalar(_RAISED, raise_it)
         assert last is not None
     return last - count + 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
@@ -18,6 +19,9 @@ BULK_EVERY_S = 0.05
 BULK_ENOUGH = 200
 """While less than this waits, bulk is taken twenty times a second at the most: whoever takes it begins a
 transaction, and that costs as much as fifty messages."""
+QUICK_EVERY_S = 0.01
+QUICK_WHILE_URGENT_S = 0.003
+"""So far apart quick is taken; who comes after a pause does not wait."""
 STOP_WITHIN_S = 5.0
 
 LaneName = Literal["quick", "bulk"]
@@ -64,6 +68,8 @@ class HubLink:
         self._arrived = Event()
         self._woken = False
         self._bulk_from_s = 0.0
+        self._bulk_expected = False
+        self._quick_from_s = 0.0
         self._loop = MqttLoop("hub-mqtt", dial_threads=2)
 
         def lane(name: LaneName) -> Lane:
@@ -76,7 +82,7 @@ class HubLink:
                 loop=self._loop,
                 inbox_size=inbox_size,
                 wall_ms=wall_ms,
-                on_arrival=self._arrived.set,
+                on_arrival=self._arrived.set if name == "quick" else self._bulk_arrived,
                 may_dial=self._asked,
             )
 
@@ -86,6 +92,11 @@ class HubLink:
 
     def _asked(self) -> bool:
         return self.may_connect()
+
+    def _bulk_arrived(self) -> None:
+        # Whoever knows of some already comes back for it, and need not be woken for each that follows.
+        if not self._bulk_expected or len(self._bulk.inbox) >= BULK_ENOUGH:
+            self._arrived.set()
 
     def start(self) -> None:
         """Connect both lanes and keep them connected."""
@@ -100,29 +111,40 @@ class HubLink:
         self._loop.stop(STOP_WITHIN_S)
         self.wake()
 
-    def take(self, max_bulk: int, timeout_s: float) -> Batch:
+    def take(self, max_bulk: int, timeout_s: float, *, urgent: bool = False) -> Batch:
         """All of quick (at most 1,000), then bulk up to `max_bulk`; waits when there is neither, and a
-        moment for more when there is only a little bulk.
+        moment for more when only a little came since the last time, a shorter one while it is `urgent`.
 
         With `max_bulk` 0 only quick is looked at. Returns an empty batch after `timeout_s` or `wake`.
         """
-        arrived = self._arrived
+        arrived, quick, bulk = self._arrived, self._quick.inbox, self._bulk.inbox
         deadline_s = perf_counter() + timeout_s
         while True:
             arrived.clear()
-            now_s, waiting = perf_counter(), len(self._bulk.inbox)
-            early_s = self._bulk_from_s - now_s if waiting < BULK_ENOUGH else 0.0
-            bulk = self._bulk.inbox.take(max_bulk) if early_s <= 0 else []
-            batch = Batch(self._quick.inbox.take(QUICK_AT_ONCE), bulk)
-            if bulk:
-                self._bulk_from_s = now_s + BULK_EVERY_S
-            if batch.quick or bulk:
-                return batch
-            left_s = deadline_s - now_s
-            if self._woken or left_s <= 0:
-                self._woken = False
-                return batch
-            arrived.wait(min(left_s, early_s) if waiting and early_s > 0 else left_s)
+            self._bulk_expected = False
+            now_s = perf_counter()
+            waiting_quick, waiting_bulk = len(quick), len(bulk) if max_bulk else 0
+            left_s, quick_s = deadline_s - now_s, self._quick_from_s - now_s
+            bulk_s = self._bulk_from_s - now_s if waiting_bulk < BULK_ENOUGH else 0.0
+            quick_due = waiting_quick > 0 and quick_s <= 0
+            # What is taken along with quick needs no transaction of its own, unless somebody waits at a door.
+            bulk_due = waiting_bulk > 0 and (bulk_s <= 0 or (quick_due and not urgent))
+            if quick_due or bulk_due or self._woken or left_s <= 0:
+                break
+            pause_s = min(left_s, bulk_s) if waiting_bulk else left_s
+            if waiting_quick:
+                time.sleep(min(pause_s, quick_s))
+            else:
+                self._bulk_expected = waiting_bulk > 0
+                arrived.wait(pause_s)
+        batch = Batch(quick.take(QUICK_AT_ONCE), bulk.take(max_bulk) if bulk_due else [])
+        if batch.quick:
+            self._quick_from_s = now_s + (QUICK_WHILE_URGENT_S if urgent else QUICK_EVERY_S)
+        if batch.bulk:
+            self._bulk_from_s = now_s + BULK_EVERY_S
+        if not batch.quick and not batch.bulk:
+            self._woken = False
+        return batch
 
     def wake(self) -> None:
         """Make a waiting `take` return now, or the next one."""

@@ -77,12 +77,12 @@ def test_a_gateway_that_is_frozen_anywhere_is_named_by_its_successor_which_waits
                 eventually(lambda: f"process {first.pid}" in second.log, 20, saying="it says who holds it")
                 assert "this gateway waits" in second.log
                 first.wake()
-            second.wait_until_it_hears(40)
+            second.wait_until_it_hears(60)
             if house.database.dialect == "postgresql":
                 first.wake()
-            assert first.exit_code(30) == SHARD_LOST
+            assert first.exit_code(60) == SHARD_LOST
             box.say(OCCUPANCY, "telemetry", {"count_raw": 99})
-            eventually(lambda: box.held == 0, 30, saying="the second goes on")
+            eventually(lambda: box.held == 0, 60, saying="the second goes on")
     finally:
         first.kill()
         second.kill()

@@ -86,6 +86,11 @@ class Export:
     """The metrics and derived facts that `read` looks at, of the device or of its parts; None: any."""
     whole: bool = False
     """It is its only source, rounded to a whole number."""
+    fact: str = field(init=False)
+    """What rules over a station call it: `door.leaf`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fact", f"{self.role}.{self.name}")
 
 
 @dataclass(frozen=True, kw_only=True)

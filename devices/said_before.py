@@ -8,7 +8,7 @@ from typing import Final
 
 from domain.facts import Value
 
-MAX_KNOWN: Final = 8192
+MAX_KNOWN: Final = 2048
 MAX_BYTES: Final = 256
 
 Found = tuple[int, bytes, int, int, Mapping[str, Value]]

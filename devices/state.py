@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any
 
 from pydantic_core import to_json
@@ -90,11 +91,13 @@ class DeviceState:
         body = json.loads(text)
         parts = {}
         for n, (values, marks, memory) in body["parts"].items():
-            remembered = {name: [tuple(one) for one in samples] for name, samples in memory.items()}
+            # Thousands of states have the same few names.
+            values = {intern(name): value for name, value in values.items()}
+            remembered = {intern(name): [tuple(one) for one in samples] for name, samples in memory.items()}
             facts = Facts(values, {}, remembered)
             for mark, *names in marks:
                 shared = Mark(*mark)
                 for name in names:
-                    facts.marks[name] = shared
+                    facts.marks[intern(name)] = shared
             parts[int(n)] = facts
         return DeviceState(parts, body["watch"], body["seen_ms"], body["clock_fault"])

@@ -32,7 +32,7 @@ def _sources(overlay: Overlay, effect: OpenAlert) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for member in record.members:
         for export in member.kind.exports:
-            name = f"{export.role}.{export.name}"
+            name = export.fact
             fact = facts.get(member.device.short, {}).get(export.name)
             seen = fact is not None and name in effect.values and fact.value == effect.values[name]
             if fact is not None and seen and name not in found:

@@ -17,7 +17,7 @@ def variables_of(kind: str, in_part: bool, kinds: Mapping[str, Kind]) -> dict[st
     """Names and types that a rule over this kind may use."""
     names: dict[str, ColumnType] = {CLOCK_FAULT: "bool"}
     if kind == STATION:
-        names.update({f"{one.role}.{one.name}": one.type for each in kinds.values() for one in each.exports})
+        names.update({one.fact: one.type for each in kinds.values() for one in each.exports})
         names.update(PREMISES)
     elif kind != ANY_KIND:
         names.update(kinds[kind].variables(in_part))
@@ -141,7 +141,7 @@ class Words:
     def _choices(self, kind: str, in_part: bool) -> dict[str, tuple[str, ...]]:
         if kind == STATION:
             return {
-                f"{one.role}.{one.name}": each.metrics[one.name].choices
+                one.fact: each.metrics[one.name].choices
                 for each in self.kinds.values()
                 for one in each.exports
                 if one.name in each.metrics

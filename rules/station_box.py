@@ -73,7 +73,7 @@ class StationBox:
         if self.limits is None:
             return None
         told = self._told
-        return {one.name: told[name] for one in kind.exports if (name := f"{one.role}.{one.name}") in told}
+        return {one.name: told[one.fact] for one in kind.exports if one.fact in told}
 
 
 def covers(kept: Bounds | None, wanted: Bounds | None) -> bool:

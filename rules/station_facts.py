@@ -64,7 +64,7 @@ def by_role(members: Iterable[Member], facts: Mapping[str, DeviceFacts], now_ms:
             continue
         for export in member.kind.exports:
             fact = own.get(export.name)
-            name = f"{export.role}.{export.name}"
+            name = export.fact
             if (
                 fact is not None
                 and fact.value is not None

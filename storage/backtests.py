@@ -221,7 +221,7 @@ def _resets(connection: Connection, id_: str, from_ms: int, to_ms: int) -> list[
 def slim_kind(kind: Kind, sides: Sides) -> Kind:
     """The kind with those derived facts and exports only that some rule can see."""
     told = _told(sides)
-    exports = tuple(one for one in kind.exports if f"{one.role}.{one.name}" in told)
+    exports = tuple(one for one in kind.exports if one.fact in told)
     reads = _read_of(kind, sides, exports)
     if reads is None:
         return replace(kind, exports=exports)

@@ -87,12 +87,18 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
                 print(f"all connected after {connected_s:.0f} s", flush=True)
                 _until_drained(var, options.rate * 2, 120)
                 probe.start()
+                alerts_at_first = _count(hall, tables.alert)
                 steady = _steady(gateway, var, seconds)
                 quiet_ms = list(probe.delays_ms)
                 alerts_before = _count(hall, tables.alert)
+                back_s = time.perf_counter()
                 back = _come_back(hall, broker, var, options, speaking)
                 probe.stop()
+                back_s = time.perf_counter() - back_s
                 alerts_after = _count(hall, tables.alert) - (len(probe.delays_ms) - len(quiet_ms))
+                usual = alerts_before - alerts_at_first - len(quiet_ms)
+                back["alerts_per_min_steady"] = round(usual / options.minutes, 1)
+                back["alerts_per_min_return"] = round((alerts_after - alerts_before) * 60 / back_s, 1)
                 final = totals(var)
             _until_quiet(hall, 30)
     finally:

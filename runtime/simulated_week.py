@@ -233,11 +233,12 @@ class SimulatedWeek:
             self._report_closely(station)
 
     def _report_closely(self, station: str) -> None:
-        if not self._close[station]:
-            self._closely.discard(station)
-            return
+        # Also when it is over: the usual rhythm may be minutes away.
         self._fleet.report(station, frozenset(self._periods))
-        self._at(self._clock.elapsed_s + CLOSE_S, partial(self._report_closely, station))
+        if self._close[station]:
+            self._at(self._clock.elapsed_s + CLOSE_S, partial(self._report_closely, station))
+        else:
+            self._closely.discard(station)
 
     def _break(self, one: Injection) -> None:
         self._hub.watched.add(one.station)

@@ -112,6 +112,8 @@ class Kind:
     part_metrics: Mapping[str, Metric] = field(init=False)
     told_by: frozenset[str] | None = field(init=False)
     """The names on which its exports depend; None: any may matter."""
+    roles: frozenset[str] = field(init=False)
+    """The roles that it plays in its station."""
     said_before: SaidBefore = field(init=False, default_factory=SaidBefore, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -121,6 +123,7 @@ class Kind:
         sources = [export.sources for export in self.exports]
         known = None if None in sources else frozenset(name for one in sources for name in one or ())
         object.__setattr__(self, "told_by", known)
+        object.__setattr__(self, "roles", frozenset(export.role for export in self.exports))
 
     def fresh_s(self, name: str, in_part: bool) -> int:
         """The age in seconds after which a fact of this name is unknown."""

@@ -217,7 +217,7 @@ class Fleet:
         record = self.stations.get(station)
         if record is None:
             return []
-        return [m for m in record.members if any(e.role == role for e in m.kind.exports)]
+        return [m for m in record.members if role in m.kind.roles]
 
     def names(self, station: str) -> tuple[str, str]:
         """Chinese and English name of a station, for alert texts."""

@@ -102,8 +102,10 @@ def surely_empty(members: Iterable[Member], facts: Mapping[str, DeviceFacts], no
     counters = 0
     until_ms: int | None = None
     for member in members:
+        roles = member.kind.roles
+        if "occupancy" not in roles and "door" not in roles:
+            continue
         told = facts.get(member.device.short, {})
-        roles = {export.role for export in member.kind.exports}
         if "occupancy" in roles:
             counters += 1
             seen, count = told.get("presence"), told.get("count_raw")
@@ -142,7 +144,7 @@ def _mains(
         told = [
             fact
             for member in members
-            if any(export.role == role for export in member.kind.exports)
+            if role in member.kind.roles
             and (fact := facts.get(member.device.short, {}).get("mains_ok")) is not None
             and fact.valid_until_ms > now_ms
             and fact.value is not None

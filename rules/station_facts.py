@@ -47,12 +47,12 @@ def differ(kind: Kind, known: DeviceFacts, facts: DeviceFacts) -> tuple[bool, bo
 
 def newest_ms(facts: DeviceFacts) -> int:
     """The age of the newest fact; by device time, so that a backlog does not make every report news."""
-    return max((f.as_of_ms for f in facts.values()), default=0)
+    return max([f.as_of_ms for f in facts.values()], default=0)
 
 
 def half_life_ms(facts: DeviceFacts) -> int:
     """When less than half of the shortest validity is left, by the facts' own times."""
-    return min((f.as_of_ms + (f.valid_until_ms - f.as_of_ms) // 2 for f in facts.values()), default=2**62)
+    return min([(f.as_of_ms + f.valid_until_ms) // 2 for f in facts.values()], default=2**62)
 
 
 def by_role(members: Iterable[Member], facts: Mapping[str, DeviceFacts], now_ms: int) -> dict[str, Value]:

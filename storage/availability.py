@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy import Connection
 
 from storage.bulk import upsert
 from storage.tables import availability
-from storage.texts import json_text
 from storage.versions import AVAILABILITY, next_versions
 
 
@@ -33,7 +33,7 @@ def upsert_many(connection: Connection, rows: Sequence[AvailabilityRow]) -> int:
     upsert(availability).run(
         connection,
         [
-            (row.station, row.adcode, json_text(row.facts), first + at, row.changed_ms)
+            (row.station, row.adcode, to_json(row.facts).decode(), first + at, row.changed_ms)
             for at, row in enumerate(rows)
         ],
     )

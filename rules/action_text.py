@@ -45,7 +45,7 @@ def _action(words: Words, node: Node, kind: str, in_part: bool) -> Action | None
 def _commands(words: Words, kind: str, role: Text | None) -> Mapping[str, Command] | None:
     if role is None:
         return words.kinds[kind].commands if kind in words.kinds else {}
-    owners = [one for one in words.kinds.values() if any(e.role == role.text for e in one.exports)]
+    owners = [one for one in words.kinds.values() if role.text in one.roles]
     if not owners:
         roles = {e.role for one in words.kinds.values() for e in one.exports}
         words.complain(role, f"unknown role {role.text!r}; known are {listed(roles)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from threading import Timer
 from time import perf_counter
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.transport.brokers import BULK, QUICK, AnyBroker, Broker
 from tests.transport.conftest import StartHub, StartStation
 from tests.waiting import eventually
-from transport.hub import HubLink
+from transport.hub import HubLink, LaneName
 from transport.inbox import Incoming
 
 pytestmark = pytest.mark.integration
@@ -169,6 +170,43 @@ def test_quick_comes_first_and_whole_while_bulk_is_limited(
     status = hub.status().lanes
     assert status["bulk"].inbox_depth == 30
     assert len(hub.take(7, 0.0).bulk) == 7
+
+
+def test_bulk_that_is_there_goes_along_with_quick_unless_somebody_waits_at_a_door(
+    nats: Broker, start_hub: StartHub, start_station: StartStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transport.hub.BULK_EVERY_S", 600.0)
+    hub, station = start_hub(nats), start_station(nats)
+
+    def arrive(topic: str, payload: bytes) -> None:
+        station.publish(topic, payload)
+        lane: LaneName = "quick" if topic == QUICK else "bulk"
+        eventually(lambda: hub.status().lanes[lane].inbox_depth == 1)
+
+    arrive(BULK, b"first")
+    assert [message.payload for message in hub.take(1_000, 5.0).bulk] == [b"first"]
+    arrive(BULK, b"second")
+    arrive(QUICK, b"door")
+    batch = hub.take(1_000, 5.0, urgent=True)
+    assert ([message.payload for message in batch.quick], batch.bulk) == ([b"door"], [])
+    arrive(QUICK, b"leak")
+    batch = hub.take(1_000, 5.0)
+    assert [message.payload for message in batch.quick + batch.bulk] == [b"leak", b"second"]
+
+
+def test_quick_that_follows_closely_on_another_is_taken_together(
+    nats: Broker, start_hub: StartHub, start_station: StartStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transport.hub.QUICK_EVERY_S", 2.0)
+    hub, station = start_hub(nats), start_station(nats)
+    station.publish(QUICK, b"first")
+    assert [message.payload for message in hub.take(1_000, 5.0).quick] == [b"first"]
+    station.publish(QUICK, b"second")
+    eventually(lambda: hub.status().lanes["quick"].inbox_depth == 1)
+    later = Timer(0.2, station.publish, (QUICK, b"third"))
+    later.start()
+    assert [message.payload for message in hub.take(1_000, 5.0).quick] == [b"second", b"third"]
+    later.join()
 
 
 def test_wake_makes_a_waiting_take_return(nats: Broker, start_hub: StartHub) -> None:

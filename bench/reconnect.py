@@ -60,7 +60,12 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--stations", type=int, default=1_500)
     asked.add_argument("--rate", type=float, default=0.1, help="messages a second of each station")
-    asked.add_argument("--away", type=float, default=330.0, help="seconds for which the broker is gone")
+    asked.add_argument(
+        "--away",
+        type=float,
+        default=330.0,
+        help="seconds for which the broker is gone; below 150 its trouble is over too late to be old news",
+    )
     asked.add_argument("--connects", type=float, default=400, help="connections a second of all stations")
     asked.add_argument("--processes", type=int, default=0, help="of the simulator; 0 chooses")
     options = asked.parse_args()

@@ -15,7 +15,7 @@ from conform import packets
 from conform.heard import Greeting, Heard
 from conform.packets import BadPacket, Connect, Packet
 from domain.clock import Clock
-from transport.packets import publish_qos_0
+from transport.packets import publish_packet
 
 PATIENCE_S = 5.0
 MQTT_3_1_1 = 4
@@ -103,7 +103,7 @@ class Door:
         line = self._live
         if line is None or not any(packets.grants(one, topic) for one in line.filters):
             return False
-        return self._send(line, publish_qos_0(topic, payload))
+        return self._send(line, publish_packet(topic, payload))
 
     def cut(self, shut_s: float) -> None:
         """Break the line as if the network went, and let nobody in for so long."""

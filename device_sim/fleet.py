@@ -1,4 +1,4 @@
-"""All simulated stations of one process: one ticking thread, one MQTT loop, a heap of due times."""
+"""All simulated stations of one process: one MQTT loop, in whose thread they act, and a heap of due times."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from device_sim.weather import USUAL, Weather
 from device_sim.world import World
 from domain.clock import Clock
 from signing.keys import VerifyKey
+from transport.loop import MqttLoop
 
 logger = logging.getLogger(__name__)
 
@@ -84,17 +85,16 @@ class Fleet:
         self._due: list[tuple[float, int, Station]] = []
         self._scheduled: dict[str, float] = {}
         self._order = itertools.count()
-        self._wake = threading.Event()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="device-sim", daemon=True)
+        self._loop: MqttLoop | None = None
 
-    def start(self) -> None:
-        """Switch all stations on, connect them spread over a while, and tick in a thread of its own."""
+    def start(self, loop: MqttLoop) -> None:
+        """Switch all stations on, connect them spread over a while, and act in the loop's thread."""
         self.begin()
-        self._thread.start()
+        self._loop = loop
+        loop.carry(self.step)
 
     def begin(self) -> None:
-        """Switch on and connect, without a thread: who calls this calls `step` too."""
+        """Switch on and connect: who calls this calls `step` too."""
         now_ms, monotonic_s = self._clock.now_ms(), self._clock.monotonic_s()
         spread = random.Random(self._seed)
         with self._lock:
@@ -105,12 +105,10 @@ class Fleet:
                 station.line.start(spread.uniform(0, len(self.stations) / self._connects_per_s))
         logger.info("The simulator plays %d stations.", len(self.stations), extra={"action": "sim_started"})
 
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Say goodbye to the broker and end the thread."""
-        self._stopping = True
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+    def stop(self) -> None:
+        """Act no more, and say goodbye to the broker."""
+        if self._loop is not None:
+            self._loop.carry(None)
         for station in self.stations.values():
             if station.line is not None:
                 station.line.stop()
@@ -127,6 +125,8 @@ class Fleet:
                 if self._scheduled.get(station.plan.id) == due_s:
                     del self._scheduled[station.plan.id]
                     self._guard(station, station.tick)
+            if self._inbox:
+                return 0.0
             return max(0.0, self._due[0][0] - now_s) if self._due else LONGEST_WAIT_S
 
     def inject(
@@ -140,7 +140,7 @@ class Fleet:
             one = self._station(station)
             used = one.inject(device, fault, args or {}, self._clock.now_ms(), self._clock.monotonic_s())
             self._schedule(one)
-        self._wake.set()
+        self._wake()
         return used
 
     def heal(self, station: str, device: str | None = None, fault: str | None = None) -> list[str]:
@@ -161,7 +161,7 @@ class Fleet:
             for of, name in there_now:
                 one.heal(of or None, name, self._clock.now_ms(), self._clock.monotonic_s())
             self._schedule(one)
-        self._wake.set()
+        self._wake()
         return [f"{of} {name}".strip() for of, name in there_now]
 
     def report(self, station: str, kinds: Container[str]) -> None:
@@ -243,9 +243,8 @@ class Fleet:
         }
 
     def post(self, station: Station, work: Work) -> None:
-        """Have something done to a station by the ticking thread, soon."""
+        """Have something done to a station at the next step; a line says so in the loop's thread."""
         self._inbox.append((station, work))
-        self._wake.set()
 
     def _station(self, name: str) -> Station:
         found = self.stations.get(name)
@@ -256,12 +255,9 @@ class Fleet:
             )
         return found
 
-    def _run(self) -> None:
-        while not self._stopping:
-            wait_s = self.step()
-            if not self._inbox:
-                self._wake.wait(min(wait_s, LONGEST_WAIT_S))
-            self._wake.clear()
+    def _wake(self) -> None:
+        if self._loop is not None:
+            self._loop.wake()
 
     def _guard(self, station: Station, work: Work) -> None:
         """One station's error must not stop the others."""
@@ -284,7 +280,7 @@ class Fleet:
 
 
 class _Ear:
-    """Hands what a line says over to the ticking thread."""
+    """Keeps what a line says for the next step."""
 
     def __init__(self, fleet: Fleet, station: Station) -> None:
         self._fleet = fleet

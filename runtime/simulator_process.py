@@ -106,7 +106,7 @@ def _play(
     _listen(control)
     try:
         loop.start()
-        fleet.start()
+        fleet.start(loop)
         if parts == 1 and len(mine) >= MANY:
             _tell_until_connected(here, fleet, len(mine), signals)
         signals.wait()

@@ -8,13 +8,11 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from paho.mqtt.enums import MQTTErrorCode
-
 from transport.backoff import Backoff
 from transport.client import DrivenClient
 from transport.loop import MqttLoop
 from transport.options import ConnectionOptions
-from transport.packets import check_topic_and_payload, pubacks, publish_qos_0
+from transport.packets import check_topic_and_payload, pubacks, publish_packet
 from transport.publishes import Publish
 from transport.state import OnConfirmed, OnGeneration, OnMessage, OnPublishes, State, nobody
 from transport.subscriptions import Subscriptions
@@ -24,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 ANSWER_WITHIN_S = 10.0
 STEADY_AFTER_S = 5.0
+FIRST_MID, LAST_MID = 0x8000, 0xFFFF
+"""Of what we publish; paho counts its own packets from 1."""
 
 
 class Connection:
@@ -61,13 +61,14 @@ class Connection:
         self._on_ready = on_ready
         self.attempts = 0
         self._connected_at_s = 0.0
-        self._alive_every_s = min(5.0, options.keepalive_s / 4)
+        self._alive_every_s = options.keepalive_s / 6
         self._told = ""
         self._unconfirmed: dict[int, OnConfirmed] = {}
+        self._mid = LAST_MID
         self._backoff = Backoff(options.longest_backoff_s)
         self._subscriptions = Subscriptions(options.subscriptions, options.longest_backoff_s)
         self._client = self._new_client()
-        self._wire = Wire(self._client, loop, self._received, self._lost)
+        self._wire = Wire(self._client, loop, self._received, self._confirmed, self._lost)
 
     @property
     def connected(self) -> bool:
@@ -110,7 +111,7 @@ class Connection:
         """
         live = self._live
         if qos == 0:
-            packet = publish_qos_0(topic, payload)
+            packet = publish_packet(topic, payload)
             return not self.clogged and self.write(packet, live)
         check_topic_and_payload(topic, payload)
         if not live or len(self._unconfirmed) >= self.options.max_unconfirmed:
@@ -130,11 +131,9 @@ class Connection:
         client = DrivenClient(client_id=options.client_id, clean_session=options.clean_session)
         if options.username is not None:
             client.username_pw_set(options.username, options.password)
-        client.max_queued_messages_set(options.max_unconfirmed)
         client.connect_async(options.host, options.port, options.keepalive_s)
         client.on_connect = self._connack
         client.on_subscribe = self._suback
-        client.on_publish = self._puback
         return client
 
     def _start(self, after_s: float) -> None:
@@ -207,12 +206,20 @@ class Connection:
             self.dropped_writes += 1
 
     def _publish_confirmed(self, live: int, topic: str, payload: bytes, on_confirmed: OnConfirmed) -> None:
-        if live == self._live:
-            info = self._client.publish(topic, payload, qos=1)
-            if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
-                self._unconfirmed[info.mid] = on_confirmed
+        if live == self._live and len(self._unconfirmed) < self.options.max_unconfirmed:
+            mid = self._mid_that_is_free()
+            if self._wire.write(publish_packet(topic, payload, mid)):
+                self._unconfirmed[mid] = on_confirmed
                 return
         self._call(on_confirmed, False)
+
+    def _mid_that_is_free(self) -> int:
+        mid, taken = self._mid, True
+        while taken:
+            mid = mid + 1 if mid < LAST_MID else FIRST_MID
+            taken = mid in self._unconfirmed
+        self._mid = mid
+        return mid
 
     def _ask_again(self, attempt: int) -> None:
         if attempt == self.attempts and self.state is State.REFUSED_FILTERS:
@@ -263,11 +270,15 @@ class Connection:
             if mids:
                 self._wire.write(pubacks(mids))
 
+    def _confirmed(self, mids: list[int]) -> None:
+        for mid in mids:
+            on_confirmed = self._unconfirmed.pop(mid, None)
+            if on_confirmed is not None:
+                self._call(on_confirmed, True)
+
     # Called by paho, some with its locks held: note and leave.
 
     def _connack(self, _client: object, _data: object, _flags: object, code: Any, _p: object) -> None:
-        # First of all: an old unlock must not be sent again by paho.
-        self._client.drop_out_messages()
         if code.is_failure:
             self._wire.explain(f"the broker refused it: {code}")
             return
@@ -298,8 +309,3 @@ class Connection:
         )  # fmt: skip
         attempt = self.attempts
         self._loop.call_later(wait_s, lambda: self._ask_again(attempt))
-
-    def _puback(self, _client: object, _data: object, mid: int, _code: object, _p: object) -> None:
-        on_confirmed = self._unconfirmed.pop(mid, None)
-        if on_confirmed is not None:
-            self._call(on_confirmed, True)

@@ -10,7 +10,7 @@ from transport.connection import Connection
 from transport.inbox import Inbox
 from transport.loop import MqttLoop
 from transport.options import ConnectionOptions
-from transport.packets import pubacks, publish_qos_0
+from transport.packets import pubacks, publish_packet
 from transport.publishes import Publish
 
 LOOKS = 6
@@ -115,7 +115,7 @@ class Lane:
         live = self.connection.generation
         mids = [mid for generation, mid in held if generation == live and mid]
         stale = sum(1 for generation, mid in held if generation != live and mid)
-        packets = b"".join([publish_qos_0(topic, payload) for topic, payload in publishes])
+        packets = b"".join([publish_packet(topic, payload) for topic, payload in publishes])
         acks = pubacks(mids)
         self._loop.do(lambda: self._send(live, mids, stale, acks, packets, len(publishes)))
 

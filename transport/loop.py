@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 import selectors
 import socket
 import ssl
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_SLEEP_S = 0.5
 DIAL_TIMEOUT_S = 5.0
+AFTER_ERROR_S = 0.5
 
 Work = Callable[[], None]
 Dialled = Callable[[socket.socket | OSError], None]
@@ -60,6 +62,8 @@ class MqttLoop:
         self._unread: set[Driven] = set()
         self._unwritten: set[Driven] = set()
         self._timers: list[tuple[float, int, Work]] = []
+        self._passenger: Callable[[], float] | None = None
+        self._passenger_due_s = 0.0
         self._order = itertools.count()
         self._stopping = False
         self.ended = False
@@ -95,6 +99,13 @@ class MqttLoop:
     def in_thread(self) -> bool:
         """True when the caller is the loop's own thread."""
         return threading.get_ident() == self._thread.ident
+
+    def carry(self, passenger: Callable[[], float] | None) -> None:
+        """Call `passenger` once each time round, after what came in and before what goes out; it says within
+        how many seconds it wants to be called again. Who has news for it from another thread wakes the loop.
+        """
+        self._passenger = passenger
+        self.wake()
 
     def hand_over(self, work: Work) -> None:
         """Have `work` done in the loop's thread soon, in the order of handing over; from any thread."""
@@ -211,14 +222,19 @@ class MqttLoop:
             self._guard(connection, connection.readable)
         self._do_handed_over()
         self._run_timers()
+        passenger = self._passenger
+        if passenger is not None:
+            self._passenger_due_s = perf_counter() + AFTER_ERROR_S
+            self._passenger_due_s = perf_counter() + passenger()
         self._flush_all()
 
     def _sleep_s(self) -> float:
         if self._unread or self._unwritten or self._handed_over or self._stopping:
             return 0.0
-        if not self._timers:
-            return LONGEST_SLEEP_S
-        return min(LONGEST_SLEEP_S, max(0.0, self._timers[0][0] - perf_counter()))
+        until_s = self._timers[0][0] if self._timers else math.inf
+        if self._passenger is not None:
+            until_s = min(until_s, self._passenger_due_s)
+        return min(LONGEST_SLEEP_S, max(0.0, until_s - perf_counter()))
 
     def _drain_wake(self) -> None:
         try:

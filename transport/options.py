@@ -12,6 +12,9 @@ from domain.errors import BadSettings
 Will = tuple[str, bytes, int]
 """Topic, payload, QoS; never retained."""
 
+MOST_UNCONFIRMED = 30_000
+"""There are 65,535 numbers for packets that wait."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionOptions:
@@ -46,6 +49,11 @@ class ConnectionOptions:
             raise BadSettings(f"{self.label}: the MQTT client id must not be empty nor hold dots or blanks")
         if self.keepalive_s < 1:
             raise BadSettings(f"{self.label}: keepalive_s is {self.keepalive_s}, it must be 1 or more")
+        if not 0 < self.max_unconfirmed <= MOST_UNCONFIRMED:
+            raise BadSettings(
+                f"{self.label}: max_unconfirmed is {self.max_unconfirmed}, it must be between 1 and "
+                f"{MOST_UNCONFIRMED:,}"
+            )
         if not 0 < self.port < 65_536:
             raise BadSettings(f"{self.label}: port is {self.port}, it must be between 1 and 65535")
         for topic_filter, qos in self.subscriptions:

@@ -1,4 +1,4 @@
-"""MQTT packets that we encode ourselves, many at once: PUBACK and QoS 0 PUBLISH."""
+"""MQTT packets that we encode ourselves, many at once: PUBLISH and PUBACK."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ LARGEST_PAYLOAD_BYTES = 60 * 1024
 """Some brokers close the connection at 64 KiB, and the sender would then send for ever."""
 
 _PUBACK = 0x40020000
-_PUBLISH_QOS_0 = 0x30
+_PUBLISH = 0x30
+_QOS_1 = 0x02
 
 
 def pubacks(mids: Sequence[int]) -> bytes:
@@ -20,18 +21,18 @@ def pubacks(mids: Sequence[int]) -> bytes:
     return struct.pack(f">{len(mids)}I", *[_PUBACK | mid for mid in mids])
 
 
-def publish_qos_0(topic: str, payload: bytes) -> bytes:
-    """One QoS 0 PUBLISH, not retained; raises BadTopic or BadMessage."""
-    address = topic_field(topic)
+def publish_packet(topic: str, payload: bytes, mid: int = 0) -> bytes:
+    """One PUBLISH, not retained, at QoS 1 with a `mid` and at QoS 0 without; raises BadTopic or BadMessage."""
+    head, address = _PUBLISH, topic_field(topic)
+    if mid:
+        head, address = _PUBLISH | _QOS_1, b"%b%c%c" % (address, mid >> 8, mid & 255)
     size = len(address) + len(payload)
     if size < 128:
-        return b"%c%c%b%b" % (_PUBLISH_QOS_0, size, address, payload)
+        return b"%c%c%b%b" % (head, size, address, payload)
     if size < 16_384:
-        return b"%c%c%c%b%b" % (_PUBLISH_QOS_0, size & 127 | 128, size >> 7, address, payload)
+        return b"%c%c%c%b%b" % (head, size & 127 | 128, size >> 7, address, payload)
     check_topic_and_payload(topic, payload)
-    return b"%c%c%c%c%b%b" % (
-        _PUBLISH_QOS_0, size & 127 | 128, size >> 7 & 127 | 128, size >> 14, address, payload,
-    )  # fmt: skip
+    return b"%c%c%c%c%b%b" % (head, size & 127 | 128, size >> 7 & 127 | 128, size >> 14, address, payload)
 
 
 def check_topic_and_payload(topic: str, payload: bytes) -> None:

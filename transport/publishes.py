@@ -1,4 +1,5 @@
-"""PUBLISH packets, read many at once from the bytes of a connection, before paho looks at the rest."""
+"""PUBLISH and PUBACK packets, read many at once from the bytes of a connection, before paho looks at the
+rest."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from domain.errors import BadMessage
 Publish = tuple[int, bool, str, bytes]
 """mid (0 for QoS 0), repetition, topic, payload."""
 
+PUBACK_HEAD = b"\x40\x02"
 SHORTEST = 3
 """The length of a topic, and a topic of one letter."""
 
@@ -62,4 +64,12 @@ def read_publishes(data: bytes, at: int, into: list[Publish]) -> int:
         topic = data[topic_at:topic_ends].decode("utf-8", "replace")
         into.append((mid, head & 0x08 != 0, topic, data[payload_at:end]))
         at = end
+    return at
+
+
+def read_pubacks(data: bytes, at: int, into: list[int]) -> int:
+    """Append the mids of the PUBACK packets that follow each other from `at`; returns where they end."""
+    while data[at : at + 2] == PUBACK_HEAD and at + 4 <= len(data):
+        into.append(data[at + 2] << 8 | data[at + 3])
+        at += 4
     return at

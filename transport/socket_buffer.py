@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from transport.publishes import Publish, packet_bounds, read_publishes
+from transport.publishes import Publish, packet_bounds, read_pubacks, read_publishes
 
 READ_BYTES = 65_536
 WRITE_LIMIT_BYTES = 4 * 1024 * 1024
@@ -50,6 +50,10 @@ class BufferedSocket:
     def read_publishes(self, into: list[Publish]) -> None:
         """Take out the PUBLISH packets that stand next; raises BadMessage for one that is none."""
         self._at = read_publishes(self._ahead, self._at, into)
+
+    def read_pubacks(self, into: list[int]) -> None:
+        """Take out the PUBACK packets that stand next."""
+        self._at = read_pubacks(self._ahead, self._at, into)
 
     def holds_packet(self) -> bool:
         """True when paho has something to read: a whole packet, or that the connection is over."""

@@ -24,14 +24,17 @@ class Wire:
         client: DrivenClient,
         loop: MqttLoop,
         on_publishes: Callable[[list[Publish]], None],
+        on_confirmed: Callable[[list[int]], None],
         on_lost: Callable[[str], None],
     ) -> None:
         self._client = client
         self._loop = loop
         self._on_publishes = on_publishes
+        self._on_confirmed = on_confirmed
         self._on_lost = on_lost
         self._sock: BufferedSocket | None = None
         self._flushing = False
+        self._waits = False
         self._reason = ""
         client.on_disconnect = self._disconnected
         client.on_socket_register_write = self._wants_write
@@ -50,6 +53,7 @@ class Wire:
     def open(self, sock: socket.socket) -> None:
         """Take over a connected socket and send CONNECT."""
         self._reason = ""
+        self._waits = False
         self._sock = self._client.dialled = BufferedSocket(sock, self._loop.forget)
         self._loop.watch(sock.fileno(), self)
         self._client.reconnect()
@@ -80,7 +84,7 @@ class Wire:
         self._reason = reason
 
     def readable(self) -> None:
-        """Read what is there: messages are handed on, many at once, and all else is paho's."""
+        """Read what is there: messages and what confirms ours are handed on, many at once; the rest is paho's."""
         sock = self._sock
         if sock is None:
             return
@@ -97,6 +101,11 @@ class Wire:
             if broken:
                 self.give_up(broken)
                 return
+            confirmed: list[int] = []
+            sock.read_pubacks(confirmed)
+            if confirmed:
+                self._on_confirmed(confirmed)
+                continue
             if not sock.holds_packet():
                 break
             self._client.loop_read()
@@ -120,8 +129,9 @@ class Wire:
                     break
             if sock.broken:
                 self._client.loop_read()
-            else:
-                self._loop.watch_writing(sock.fileno(), not empty)
+            elif self._waits is empty:
+                self._waits = not empty
+                self._loop.watch_writing(sock.fileno(), self._waits)
         finally:
             self._flushing = False
 

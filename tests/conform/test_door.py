@@ -209,7 +209,7 @@ def test_a_simulated_station_keeps_the_contract_over_a_real_line(examine: Examin
 
     fleet = Fleet([one], clock=WallClock(), open_line=open_line, verify_keys={KEY.kid: KEY.verify_key})
     loop.start()
-    fleet.start()
+    fleet.start(loop)
     try:
         outcomes = seen.end()
     finally:

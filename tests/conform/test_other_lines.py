@@ -16,7 +16,7 @@ from conform.sitter import Sitter
 from conform.sitting import Sitting
 from tests.conform.bench import KEY, STRANGE_KEY, Mutant, examine
 from tests.device_sim.stand_in import START_MS
-from transport.packets import publish_qos_0
+from transport.packets import publish_packet
 
 LINK = "ws/331002/331002-0001/quick/station/0/link"
 TELEMETRY = "ws/331002/331002-0001/bulk/occupancy_sensor/1/telemetry"
@@ -112,7 +112,7 @@ def test_the_report_says_everything_and_nothing_that_commands_a_terminal() -> No
     topic=st.text("abc/", min_size=1, max_size=40), payload=st.binary(max_size=300), cut=st.integers(0, 400)
 )
 def test_a_packet_is_read_only_when_it_is_whole(topic: str, payload: bytes, cut: int) -> None:
-    sent = publish_qos_0(topic, payload)
+    sent = publish_packet(topic, payload)
     buffer = bytearray(sent[:cut])
     first = packets.next_packet(buffer)
     if cut < len(sent):

@@ -62,7 +62,7 @@ def test_fifteen_hundred_stations_connect_each_once_and_come_back_after_the_brok
         connects_per_s=500,
     )
     loop.start()
-    fleet.start()
+    fleet.start(loop)
     try:
         eventually(lambda: fleet.totals()["connected"] == SPEAKING, 120, every_s=0.2)
         assert loop.failures == 0

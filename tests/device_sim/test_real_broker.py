@@ -130,7 +130,7 @@ def start_fleet(broker: Broker, hub: SmallHub) -> Iterator[StartFleet]:
         fleets.append(fleet)
         for station in fleet.stations.values():
             hub.knows(station)
-        fleet.start()
+        fleet.start(loop)
         eventually(lambda: all(one["connected"] for one in fleet.status()), saying="all are connected")
         return fleet
 

@@ -18,7 +18,9 @@ from transport.client import DrivenClient
 from transport.connection import Connection
 from transport.loop import MqttLoop
 from transport.options import ConnectionOptions
-from transport.publishes import Publish, read_publishes
+from transport.packets import pubacks
+from transport.publishes import Publish, read_pubacks, read_publishes
+from transport.state import nobody
 from transport.wire import Wire
 
 
@@ -66,9 +68,7 @@ def read_by_us(sock: socket.socket, send: Callable[[], None]) -> Read:
     client = DrivenClient(client_id="c", clean_session=True)
     client.connect_async("localhost", 1883)
     loop = MqttLoop()
-    wire = Wire(
-        client, loop, lambda several: seen.extend(Seen(*one) for one in several), lambda _reason: None
-    )
+    wire = Wire(client, loop, lambda several: seen.extend(Seen(*one) for one in several), nobody, nobody)
     wire.open(sock)
     wire.flush()
     send()
@@ -143,6 +143,58 @@ def test_a_broken_message_is_never_handed_on(broken: bytes) -> None:
 def test_an_address_that_is_no_utf_8_is_handed_on_as_one_that_nobody_has() -> None:
     read = read_all(read_by_us, b"\x32\x07\0\x03a\xff/\0\x09")
     assert read == Read([Seen(9, False, "a\ufffd/", b"")], True)
+
+
+@given(st.lists(st.one_of(st.integers(1, 65_535), messages), max_size=12), st.integers(0, 3))
+def test_confirmations_between_messages_are_read_in_their_order(
+    stream: list[int | bytes], missing: int
+) -> None:
+    pieces = [pubacks([one]) if isinstance(one, int) else one for one in stream]
+    whole = b"".join([*pieces, pubacks([7])])
+    data, at = whole[: len(whole) - missing], 0
+    read: list[int] = []
+    messages: list[Publish] = []
+    while (until := read_pubacks(data, read_publishes(data, at, messages), read)) > at:
+        at = until
+    assert read == [one for one in stream if isinstance(one, int)] + ([] if missing else [7])
+    assert len(messages) == len(stream) - sum(isinstance(one, int) for one in stream)
+
+
+def test_what_is_published_has_a_number_that_no_other_waiting_packet_has(loop: MqttLoop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        options = ConnectionOptions(
+            label="c", host="127.0.0.1", port=listener.getsockname()[1], client_id="c", max_unconfirmed=3
+        )
+        connection = Connection(options, loop)
+        connection.start()
+        line, _ = listener.accept()
+        with line:
+            line.settimeout(10)
+            line.recv(4_096)
+            line.sendall(b"\x20\x02\0\0")
+            eventually(lambda: connection.connected)
+            confirmed: list[tuple[str, bool]] = []
+
+            def publish_one(name: str) -> bool:
+                def note(so: bool) -> None:
+                    confirmed.append((name, so))
+
+                return connection.publish(name, b"", 1, note)
+
+            numbers = []
+            for name in "abc":
+                assert publish_one(name)
+                packet = line.recv(4_096)
+                numbers.append(packet[-2:])
+                assert packet == b"\x32\x05\0\x01" + name.encode() + packet[-2:]
+            assert len(set(numbers)) == 3
+            assert not publish_one("d")
+            line.sendall(b"\x40\x02" + numbers[1] + b"\x40\x02\0\x01")
+            eventually(lambda: confirmed == [("b", True)])
+            assert publish_one("e")
+            line.recv(4_096)
+        eventually(lambda: sorted(confirmed[1:]) == [("a", False), ("c", False), ("e", False)])
+        connection.stop()
 
 
 @pytest.mark.parametrize("manual_ack", [True, False])

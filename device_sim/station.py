@@ -72,6 +72,8 @@ class Station:
         self._later: list[tuple[float, int, Callable[[int, float], None]]] = []
         self._order = itertools.count()
         self._zero_ms = 0
+        self._acts_s = math.inf
+        """When one of the devices acts next by itself."""
 
     @property
     def vanished(self) -> int:
@@ -101,18 +103,28 @@ class Station:
         """Let devices act, and send what there is to send."""
         while self._later and self._later[0][0] <= monotonic_s:
             heapq.heappop(self._later)[2](now_ms, monotonic_s)
-        steady_ms = self._steady_ms(monotonic_s)
-        for _ in range(8):  # one device's doing may concern another
-            due = [device for device in self.devices.values() if device.behaviour.next_ms() <= steady_ms]
-            if not due or self._dark:
-                break
-            for device in due:
-                self._say(device, device.tick(steady_ms), now_ms)
+        if self._dark:
+            self._acts_s = math.inf
+        else:
+            self._act_all(self._steady_ms(monotonic_s), now_ms)
         self._send(now_ms, monotonic_s)
-        moving = () if self._dark else self.devices.values()
-        next_ms = min((device.behaviour.next_ms() for device in moving), default=2**62)
+        self._plan()
+
+    def _act_all(self, steady_ms: int, now_ms: int) -> None:
+        devices = self.devices.values()
+        for _ in range(8):  # one device's doing may concern another
+            nexts_ms = [device.behaviour.next_ms() for device in devices]
+            next_ms = min(nexts_ms)
+            if next_ms > steady_ms:
+                break
+            for device, due_ms in zip(devices, nexts_ms, strict=True):
+                if due_ms <= steady_ms:
+                    self._say(device, device.tick(steady_ms), now_ms)
+        self._acts_s = (next_ms - self._zero_ms) / 1000 + 0.0005
+
+    def _plan(self) -> None:
         self.due_s = min(
-            (next_ms - self._zero_ms) / 1000 + 0.0005,
+            self._acts_s,
             self.box.due_s(),
             self._mischief.next_s(),
             self._later[0][0] if self._later else math.inf,
@@ -158,7 +170,7 @@ class Station:
         """The broker has one more message."""
         self.box.confirmed(conn)
         self._send(now_ms, monotonic_s)
-        self.due_s = min(self.due_s, self.box.due_s())
+        self._plan()
 
     def heard(self, topic: str, payload: bytes, now_ms: int, monotonic_s: float) -> None:
         """The hub says something; what cannot be understood is ignored."""
@@ -167,7 +179,11 @@ class Station:
             if device is not None:
                 self._say(device, device.hear(payload, self._steady_ms(monotonic_s), monotonic_s), now_ms)
             elif topic == self._ack_topic:
+                # There is one for nearly every message, and no device has to do with it.
                 self.box.heard_ack(payload, monotonic_s)
+                self._send(now_ms, monotonic_s)
+                self._plan()
+                return
             elif topic == self._config_topic:
                 self._take_config(payload, monotonic_s)
         except BadMessage as error:

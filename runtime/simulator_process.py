@@ -18,6 +18,7 @@ from device_sim.station_plan import StationPlan
 from device_sim.turnstile import Turnstile
 from domain.errors import Conflict
 from domain.ids import edge_box
+from gateway.interpreter import settle
 from runtime.broker_address import station_address
 from runtime.children import Child, ChildPlan
 from runtime.descriptors import make_room
@@ -107,6 +108,7 @@ def _play(
     try:
         loop.start()
         fleet.start(loop)
+        settle()
         if parts == 1 and len(mine) >= MANY:
             _tell_until_connected(here, fleet, len(mine), signals)
         signals.wait()

@@ -61,7 +61,7 @@ class Connection:
         self._on_ready = on_ready
         self.attempts = 0
         self._connected_at_s = 0.0
-        self._alive_every_s = options.keepalive_s / 6
+        self._alive_every_s = options.keepalive_s / 4
         self._told = ""
         self._unconfirmed: dict[int, OnConfirmed] = {}
         self._mid = LAST_MID
@@ -199,7 +199,7 @@ class Connection:
     def _keep_alive(self, attempt: int) -> None:
         if attempt == self.attempts and self._wire.is_open:
             self._loop.call_later(self._alive_every_s, lambda: self._keep_alive(attempt))
-            self._wire.keep_alive()
+            self._wire.keep_alive(self.options.keepalive_s - self._alive_every_s)
 
     def _write(self, packets: bytes, generation: int) -> None:
         if generation != self._live or not self._wire.write(packets):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
+from time import perf_counter
 
 from transport.publishes import Publish, packet_bounds, read_pubacks, read_publishes
 
@@ -20,7 +21,10 @@ class BufferedSocket:
     the wire but by `fill`, and nothing reaches it before `flush`.
     """
 
-    __slots__ = ("_ahead", "_at", "_failure", "_hung_up", "_on_close", "_sock", "_unsent", "_until", "broken")
+    __slots__ = (
+        "_ahead", "_at", "_failure", "_hung_up", "_on_close", "_sock", "_unsent", "_until", "broken", "read_s",
+        "written_s",
+    )  # fmt: skip
 
     def __init__(self, sock: socket.socket, on_close: Callable[[int], None]) -> None:
         self._sock = sock
@@ -31,6 +35,8 @@ class BufferedSocket:
         self._failure: OSError | None = None
         self._unsent = bytearray()
         self.broken = False
+        self.read_s = self.written_s = perf_counter()
+        """When something last came in, and last went out."""
 
     def fill(self) -> None:
         """Read once what has come in; an error, or that the peer has closed, paho then finds in `recv`."""
@@ -44,6 +50,7 @@ class BufferedSocket:
             self._failure = error
             return
         self._hung_up = not come
+        self.read_s = perf_counter()
         self._ahead = self._ahead[self._at :] + come
         self._at = self._until = 0
 
@@ -98,6 +105,8 @@ class BufferedSocket:
     def flush(self) -> bool:
         """Write what the kernel takes; True when nothing is left. A failed write leaves `broken` set."""
         unsent = self._unsent
+        if unsent:
+            self.written_s = perf_counter()
         while unsent:
             try:
                 sent = self._sock.send(unsent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from time import perf_counter
 
 from domain.errors import BadMessage
 from transport.client import DrivenClient
@@ -68,9 +69,14 @@ class Wire:
         self._loop.has_unwritten(self)
         return True
 
-    def keep_alive(self) -> None:
-        """Let paho ping, or notice that the broker no longer answers."""
-        self._client.loop_misc()
+    def keep_alive(self, within_s: float) -> None:
+        """Let paho ping, or notice that the broker no longer answers, unless both sides spoke lately.
+
+        paho itself sees nothing of what passes it by.
+        """
+        sock = self._sock
+        if sock is not None and min(sock.read_s, sock.written_s) < perf_counter() - within_s:
+            self._client.loop_misc()
 
     def leave(self) -> None:
         """Say DISCONNECT, then close."""

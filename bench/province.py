@@ -91,6 +91,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
                 steady = _steady(gateway, var, seconds)
                 quiet_ms = list(probe.delays_ms)
                 alerts_before = _count(hall, tables.alert)
+                return_ms = WallClock().now_ms()
                 back_s = time.perf_counter()
                 back = _come_back(hall, broker, var, options, speaking)
                 probe.stop()
@@ -98,6 +99,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
                 alerts_after = _count(hall, tables.alert) - (len(probe.delays_ms) - len(quiet_ms))
                 usual = alerts_before - alerts_at_first - len(quiet_ms)
                 back["alerts_per_min_steady"] = round(usual / options.minutes, 1)
+                _tell_alerts_since(hall, return_ms)
                 back["alerts_per_min_return"] = round((alerts_after - alerts_before) * 60 / back_s, 1)
                 final = totals(var)
             _until_quiet(hall, 30)
@@ -152,6 +154,17 @@ def _come_back(
         flush=True,
     )
     return figures
+
+
+def _tell_alerts_since(hall: Hall, since_ms: int) -> None:
+    wanted = (
+        sa.select(tables.alert.c.code, sa.func.count())
+        .where(tables.alert.c.learned_ms >= since_ms, tables.alert.c.code != "door_forced")
+        .group_by(tables.alert.c.code)
+    )
+    with hall.database.read() as connection:
+        raised = ", ".join(f"{code} {count}" for code, count in connection.execute(wanted))
+    print(f"alerts since the broker was killed, those of the probe left out: {raised or 'none'}", flush=True)
 
 
 def _lost(hall: Hall, final: dict[str, int], probes: int) -> int:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from device_sim.behaviour import Arguments, Outcome, Say, Start, Word
 from device_sim.fault_kind import Argument, FaultKind
+from device_sim.pace import in_rhythm_ms
 from device_sim.reporter import Reporter
 from devices.registry import kind_of
 from domain.facts import Value
@@ -64,6 +65,7 @@ class ClimateSensor:
         self._reporter = Reporter(KIND.metrics, always=("temp_c",))
         self._beat_ms = start.now_ms + self._rng.randrange(self._beat_every_ms)
         self._full_ms = start.now_ms + self._full_every_ms
+        self._fulls_ms = start.pace.some_full_ms(start.now_ms, self._beat_ms, self._beat_every_ms)
         self._seen_mains = self._place.house.mains_ok
         self._now_changed = False
         self._words: list[Word] = []
@@ -176,7 +178,7 @@ class ClimateSensor:
         self._now_changed = self._now_changed or self._seen_mains != self._place.house.mains_ok
         if now_ms >= self._full_ms:
             take = Reporter.all
-            self._full_ms = now_ms + self._full_every_ms
+            self._full_ms = in_rhythm_ms(self._fulls_ms, now_ms, self._full_every_ms)
         elif now_ms >= self._beat_ms:
             take = Reporter.beat
         elif self._now_changed:
@@ -187,7 +189,8 @@ class ClimateSensor:
         self._seen_mains = self._place.house.mains_ok
         if now_ms >= self._beat_ms:
             quick = self._faults & {"smoke", "fire", "sos", "leak"}
-            self._beat_ms = now_ms + (QUICK_BEAT_MS if quick else self._beat_every_ms)
+            every_ms = QUICK_BEAT_MS if quick else self._beat_every_ms
+            self._beat_ms = in_rhythm_ms(self._beat_ms, now_ms, every_ms)
         elif self._faults & {"fire"}:
             self._beat_ms = min(self._beat_ms, now_ms + QUICK_BEAT_MS)
         fields = take(self._reporter, self._values(), now_ms)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from device_sim.behaviour import NEVER_MS, Arguments, Finished, Outcome, Say, Start, Word
 from device_sim.fault_kind import Argument, FaultKind
+from device_sim.pace import in_rhythm_ms
 from device_sim.reporter import Reporter
 from device_sim.wrong_words import DOOR, fault_kinds, said
 from devices.registry import kind_of
@@ -53,6 +54,7 @@ class DoorLock:
         self._beat_every_ms, self._full_every_ms = start.pace.beat_ms(BEAT_MS), start.pace.full_ms
         self._beat_ms = start.now_ms + self._rng.randrange(self._beat_every_ms)
         self._full_ms = start.now_ms + self._full_every_ms
+        self._fulls_ms = start.pace.some_full_ms(start.now_ms, self._beat_ms, self._beat_every_ms)
         self._words: list[Word] = []
 
     def next_ms(self) -> int:
@@ -272,7 +274,7 @@ class DoorLock:
         values = self._values()
         if now_ms >= self._full_ms:
             fields = self._reporter.all(values, now_ms)
-            self._full_ms = now_ms + self._full_every_ms
+            self._full_ms = in_rhythm_ms(self._fulls_ms, now_ms, self._full_every_ms)
         elif now_ms >= self._beat_ms:
             fields = self._reporter.beat(values, now_ms)
         else:
@@ -280,7 +282,7 @@ class DoorLock:
                 del values["bolt"]  # over in a moment, and an event says how
             fields = self._reporter.changed(values, now_ms)
         if now_ms >= self._beat_ms:
-            self._beat_ms = now_ms + self._beat_every_ms
+            self._beat_ms = in_rhythm_ms(self._beat_ms, now_ms, self._beat_every_ms)
         if fields:
             self._words.append(Say("telemetry", fields))
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from device_sim.behaviour import Arguments, Outcome, Say, Start, Word
 from device_sim.fault_kind import Argument, FaultKind
+from device_sim.pace import in_rhythm_ms
 from device_sim.reporter import Reporter
 from device_sim.world import DAY_MS
 from device_sim.wrong_words import COUNTER, fault_kinds, said
@@ -49,6 +50,7 @@ class OccupancySensor:
         self._beat_every_ms, self._full_every_ms = start.pace.beat_ms(BEAT_MS), start.pace.full_ms
         self._beat_ms = start.now_ms + start.rng.randrange(self._beat_every_ms)
         self._full_ms = start.now_ms + self._full_every_ms
+        self._fulls_ms = start.pace.some_full_ms(start.now_ms, self._beat_ms, self._beat_every_ms)
         self._reset_day = -1
         self._jump, self._readings = 0, 0
 
@@ -81,13 +83,13 @@ class OccupancySensor:
             values["count_raw"] = count + self._jump
         if now_ms >= self._full_ms:
             fields = self._reporter.all(values, now_ms)
-            self._full_ms = now_ms + self._full_every_ms
+            self._full_ms = in_rhythm_ms(self._fulls_ms, now_ms, self._full_every_ms)
         elif now_ms >= self._beat_ms:
             fields = self._reporter.beat(values, now_ms)
         else:
             fields = self._reporter.changed(values, now_ms)
         if now_ms >= self._beat_ms:
-            self._beat_ms = now_ms + self._beat_every_ms
+            self._beat_ms = in_rhythm_ms(self._beat_ms, now_ms, self._beat_every_ms)
         if fields:
             words.append(Say("telemetry", fields))
         return [] if "silent" in self._faults else words

@@ -28,9 +28,22 @@ class Pace:
         """The period of a device that would by itself report every `own_ms`."""
         return max(own_ms, self.least_beat_ms)
 
+    def some_full_ms(self, now_ms: int, beat_ms: int, beat_every_ms: int) -> int:
+        """When a full report is due, as far into the rhythm of those as `beat_ms` is into its own."""
+        return now_ms + (beat_ms - now_ms) * self.full_ms // beat_every_ms
+
 
 OWN_PACE = Pace()
 """Every device as often as it would by itself."""
+
+
+def in_rhythm_ms(due_ms: int, now_ms: int, every_ms: int) -> int:
+    """The first moment after `now_ms` that is some periods away from `due_ms`.
+
+    Whoever counted from the moment when somebody looked would stay together for ever with all who were
+    once looked at late, or connected with them.
+    """
+    return now_ms + every_ms - (now_ms - due_ms) % every_ms
 
 
 def shared_pace(plans: Iterable[StationPlan], messages_per_s: float) -> Pace:

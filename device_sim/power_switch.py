@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from device_sim.behaviour import Arguments, Outcome, Say, Start, Word
 from device_sim.circuit import Circuit
 from device_sim.fault_kind import Argument, FaultKind, UnknownFault
+from device_sim.pace import in_rhythm_ms
 from device_sim.reporter import Reporter
 from devices.registry import kind_of
 from domain.facts import Value
@@ -64,6 +65,7 @@ class PowerSwitch:
         self._passed_ms = start.now_ms
         self._beat_ms = start.now_ms + rng.randrange(self._beat_every_ms)
         self._full_ms = start.now_ms + self._full_every_ms
+        self._fulls_ms = start.pace.some_full_ms(start.now_ms, self._beat_ms, self._beat_every_ms)
         self._seen_mains = self._place.house.mains_ok
         self._now_changed = False
         self._words: list[Word] = []
@@ -256,7 +258,7 @@ class PowerSwitch:
     def _report(self, now_ms: int) -> None:
         if now_ms >= self._full_ms:
             take = Reporter.all
-            self._full_ms = now_ms + self._full_every_ms
+            self._full_ms = in_rhythm_ms(self._fulls_ms, now_ms, self._full_every_ms)
         elif now_ms >= self._beat_ms:
             take = Reporter.beat
         elif self._now_changed:
@@ -265,7 +267,7 @@ class PowerSwitch:
             return
         self._now_changed = False
         if now_ms >= self._beat_ms:
-            self._beat_ms = now_ms + self._beat_every_ms
+            self._beat_ms = in_rhythm_ms(self._beat_ms, now_ms, self._beat_every_ms)
         body: dict[str, Any] = take(self._own, self._values(), now_ms)
         volts = self._volts()
         circuits: list[dict[str, Any]] = []

@@ -9,6 +9,7 @@ from device_sim.battery_slot import RUNAWAY_DEAF_C, RUNAWAY_SMOKE_C, BatterySlot
 from device_sim.behaviour import Arguments, Outcome, Say, Start, Word
 from device_sim.cabinet_faults import FAULTS
 from device_sim.fault_kind import FaultKind, UnknownFault
+from device_sim.pace import in_rhythm_ms
 from device_sim.reporter import Reporter
 from device_sim.swapping import Swapping
 from device_sim.wrong_words import CABINET, SLOT, said
@@ -51,6 +52,7 @@ class SwapCabinet:
         self._beat_every_ms, self._full_every_ms = start.pace.beat_ms(BEAT_MS), start.pace.full_ms
         self._beat_ms = start.now_ms + rng.randrange(self._beat_every_ms)
         self._full_ms = start.now_ms + self._full_every_ms
+        self._fulls_ms = start.pace.some_full_ms(start.now_ms, self._beat_ms, self._beat_every_ms)
         self._now_changed = False
         self._words: list[Word] = []
 
@@ -239,7 +241,7 @@ class SwapCabinet:
     def _report(self, now_ms: int) -> None:
         if now_ms >= self._full_ms:
             take = Reporter.all
-            self._full_ms = now_ms + self._full_every_ms
+            self._full_ms = in_rhythm_ms(self._fulls_ms, now_ms, self._full_every_ms)
         elif now_ms >= self._beat_ms:
             take = Reporter.beat
         elif self._now_changed:
@@ -249,7 +251,8 @@ class SwapCabinet:
         self._now_changed = False
         if now_ms >= self._beat_ms:
             hot = any(slot.hot for slot in self._slots.values())
-            self._beat_ms = now_ms + (HOT_BEAT_MS if hot else self._beat_every_ms)
+            every_ms = HOT_BEAT_MS if hot else self._beat_every_ms
+            self._beat_ms = in_rhythm_ms(self._beat_ms, now_ms, every_ms)
         own: dict[str, Any] = take(self._own, self._values(), now_ms)
         slots: list[dict[str, Any]] = []
         for n, slot in self._slots.items():

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from device_sim.behaviour import Arguments, Outcome, Say, Start, Word
 from device_sim.fault_kind import FaultKind, UnknownFault
+from device_sim.pace import in_rhythm_ms
 from device_sim.reporter import Reporter
 from device_sim.tds_probe import TdsProbe
 from device_sim.thirst import Thirst
@@ -48,6 +49,7 @@ class WaterDispenser:
         self._passed_ms = start.now_ms
         self._beat_ms = start.now_ms + rng.randrange(self._beat_every_ms)
         self._full_ms = start.now_ms + self._full_every_ms
+        self._fulls_ms = start.pace.some_full_ms(start.now_ms, self._beat_ms, self._beat_every_ms)
         self._thirst = Thirst(rng, start.place)
         self._burn_said = False
         self._now_changed = False
@@ -268,7 +270,7 @@ class WaterDispenser:
     def _report(self, now_ms: int) -> None:
         if now_ms >= self._full_ms:
             take = Reporter.all
-            self._full_ms = now_ms + self._full_every_ms
+            self._full_ms = in_rhythm_ms(self._fulls_ms, now_ms, self._full_every_ms)
         elif now_ms >= self._beat_ms:
             take = Reporter.beat
         elif self._now_changed:
@@ -278,7 +280,8 @@ class WaterDispenser:
         self._now_changed = False
         if now_ms >= self._beat_ms:
             quick = self._faults.keys() & {"leak", "dry_burn"}
-            self._beat_ms = now_ms + (QUICK_BEAT_MS if quick else self._beat_every_ms)
+            every_ms = QUICK_BEAT_MS if quick else self._beat_every_ms
+            self._beat_ms = in_rhythm_ms(self._beat_ms, now_ms, every_ms)
         elif self._faults.keys() & {"leak", "dry_burn"}:
             self._beat_ms = min(self._beat_ms, now_ms + QUICK_BEAT_MS)
         body: dict[str, Any] = take(self._own, self._values(now_ms), now_ms)

@@ -18,7 +18,7 @@ from rules.alert_life import UNSURE
 
 MAX_DUE = 500
 SOONEST_MS = 200
-TOGETHER_MS = 40
+TOGETHER_MS = 50
 """What falls due within so long after a look waits for the next one: a turn for each would cost more."""
 FIRST_LOOK_MS = 10_000
 FOREVER_MS = 2**62

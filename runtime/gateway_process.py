@@ -26,11 +26,12 @@ INBOX = 30_000
 LOOK_EVERY_S = 2.0
 SQL_STATIONS = 300
 DEAD = 70
+CACHE_MB = 32
 
 
 def run_gateway(here: Installation) -> None:
     """Run until SIGINT or SIGTERM. Raises ShardLost when another gateway has taken over."""
-    database = here.database()
+    database = here.database(CACHE_MB)
     try:
         seed(here, database)
         gateway = make_gateway(here, database)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
@@ -19,9 +18,9 @@ BULK_EVERY_S = 0.05
 BULK_ENOUGH = 200
 """While less than this waits, bulk is taken twenty times a second at the most: whoever takes it begins a
 transaction, and that costs as much as fifty messages."""
-QUICK_EVERY_S = 0.01
+QUICK_EVERY_S = 0.05
 QUICK_WHILE_URGENT_S = 0.003
-"""So far apart quick is taken; who comes after a pause does not wait."""
+"""So far apart quick is taken; who comes after a pause does not wait, nor does a hint that somebody gives."""
 STOP_WITHIN_S = 5.0
 
 LaneName = Literal["quick", "bulk"]
@@ -66,6 +65,7 @@ class HubLink:
         self.may_connect: Callable[[], bool] = lambda: True
         """Set it before `start`: asked before each connection, from a thread that may block."""
         self._arrived = Event()
+        self._hinted = Event()
         self._woken = False
         self._bulk_from_s = 0.0
         self._bulk_expected = False
@@ -82,7 +82,7 @@ class HubLink:
                 loop=self._loop,
                 inbox_size=inbox_size,
                 wall_ms=wall_ms,
-                on_arrival=self._arrived.set if name == "quick" else self._bulk_arrived,
+                on_arrival=self._quick_arrived if name == "quick" else self._bulk_arrived,
                 may_dial=self._asked,
             )
 
@@ -92,6 +92,11 @@ class HubLink:
 
     def _asked(self) -> bool:
         return self.may_connect()
+
+    def _quick_arrived(self) -> None:
+        self._arrived.set()
+        if self._quick.inbox.hinted:
+            self._hinted.set()
 
     def _bulk_arrived(self) -> None:
         # Whoever knows of some already comes back for it, and need not be woken for each that follows.
@@ -121,19 +126,20 @@ class HubLink:
         deadline_s = perf_counter() + timeout_s
         while True:
             arrived.clear()
+            self._hinted.clear()
             self._bulk_expected = False
             now_s = perf_counter()
             waiting_quick, waiting_bulk = len(quick), len(bulk) if max_bulk else 0
             left_s, quick_s = deadline_s - now_s, self._quick_from_s - now_s
             bulk_s = self._bulk_from_s - now_s if waiting_bulk < BULK_ENOUGH else 0.0
-            quick_due = waiting_quick > 0 and quick_s <= 0
+            quick_due = waiting_quick > 0 and (quick_s <= 0 or quick.hinted)
             # What is taken along with quick needs no transaction of its own, unless somebody waits at a door.
             bulk_due = waiting_bulk > 0 and (bulk_s <= 0 or (quick_due and not urgent))
             if quick_due or bulk_due or self._woken or left_s <= 0:
                 break
             pause_s = min(left_s, bulk_s) if waiting_bulk else left_s
             if waiting_quick:
-                time.sleep(min(pause_s, quick_s))
+                self._hinted.wait(min(pause_s, quick_s))
             else:
                 self._bulk_expected = waiting_bulk > 0
                 arrived.wait(pause_s)
@@ -150,6 +156,7 @@ class HubLink:
         """Make a waiting `take` return now, or the next one."""
         self._woken = True
         self._arrived.set()
+        self._hinted.set()
 
     def acknowledge(
         self,

@@ -32,6 +32,8 @@ class Inbox:
         self._waiting: deque[Incoming] = deque()
         self._held: set[int] = set()
         self._missed: set[int] = set()
+        self.hinted = False
+        """Something at QoS 0 has come since the last `take`: somebody wants something now."""
         self.accepted = 0
         self.repeated = 0
         self.refused_full = 0
@@ -66,6 +68,8 @@ class Inbox:
                 held.add(mid)
                 if self._missed:
                     self._missed.discard(mid)
+            else:
+                self.hinted = True
             room -= 1
             self.accepted += 1
             waiting.append(Incoming(generation, mid, topic, payload, received_ms))
@@ -73,6 +77,7 @@ class Inbox:
     def take(self, limit: int) -> list[Incoming]:
         """The oldest ones, at most `limit`, without waiting."""
         waiting = self._waiting
+        self.hinted = False
         return [waiting.popleft() for _ in range(min(limit, len(waiting)))]
 
     def release(self, mids: Sequence[int]) -> None:

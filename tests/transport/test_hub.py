@@ -209,6 +209,21 @@ def test_quick_that_follows_closely_on_another_is_taken_together(
     later.join()
 
 
+def test_a_hint_does_not_wait_for_what_is_taken_together(
+    nats: Broker, start_hub: StartHub, start_station: StartStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transport.hub.QUICK_EVERY_S", 600.0)
+    hub, station = start_hub(nats), start_station(nats)
+    station.publish(QUICK, b"first")
+    assert [message.payload for message in hub.take(1_000, 5.0).quick] == [b"first"]
+    station.publish(QUICK, b"second")
+    eventually(lambda: hub.status().lanes["quick"].inbox_depth == 1)
+    later = Timer(0.2, station.publish, ("hub/command/330106", b"look", 0))
+    later.start()
+    assert [message.payload for message in hub.take(1_000, 30.0).quick] == [b"second", b"look"]
+    later.join()
+
+
 def test_wake_makes_a_waiting_take_return(nats: Broker, start_hub: StartHub) -> None:
     hub = start_hub(nats)
     hub.wake()

@@ -21,7 +21,8 @@ from transport.loop import MqttLoop
 from transport.options import ConnectionOptions
 
 ADCODE = "331002"
-LOOK_EVERY_S = 0.002
+LOOK_EVERY_S, LOOK_LATER_EVERY_S, LATER_S = 0.002, 0.02, 0.25
+"""Who waits for long looks less often: the machine has other things to do."""
 GIVEN_UP_S = 30.0
 
 
@@ -101,5 +102,6 @@ class Probe:
                 if connection.execute(wanted).first() is not None:
                     self.delays_ms.append((time.perf_counter() - began_s) * 1000)
                     return
-            time.sleep(LOOK_EVERY_S)
+            later = time.perf_counter() - began_s > LATER_S
+            time.sleep(LOOK_LATER_EVERY_S if later else LOOK_EVERY_S)
         self.missed += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
@@ -52,7 +53,9 @@ class LaneBuffer:
     merely slow never makes messages missing.
     """
 
-    __slots__ = ("_first_timeout_s", "_missing", "_newest_acked", "_queue", "_sent", "held", "timeout_s")
+    __slots__ = (
+        "_acked_s", "_first_timeout_s", "_missing", "_newest_acked", "_queue", "_sent", "held", "timeout_s"
+    )  # fmt: skip
 
     def __init__(self, first_timeout_s: float = FIRST_TIMEOUT_S) -> None:
         self.held: OrderedDict[int, Held] = OrderedDict()
@@ -60,6 +63,7 @@ class LaneBuffer:
         self._sent: OrderedDict[int, Held] = OrderedDict()
         self._missing: OrderedDict[int, Held] = OrderedDict()
         self._newest_acked = -1
+        self._acked_s = -math.inf
         self._first_timeout_s = self.timeout_s = first_timeout_s
 
     def add(self, message: Held) -> None:
@@ -100,8 +104,14 @@ class LaneBuffer:
         message.stage = Stage.MISSING if message.missed else Stage.SENT
         (self._missing if message.missed else self._sent)[message.seq] = message
 
-    def note_acked(self, message: Held) -> None:
+    def times_out_s(self, message: Held) -> float:
+        """When a message that was sent is sent again: so long after anything was acknowledged. A hub that is
+        slow and goes on is not told everything twice."""
+        return max(message.sent_s, self._acked_s) + self.timeout_s
+
+    def note_acked(self, message: Held, monotonic_s: float) -> None:
         """A message was promised and removed: what was sent before it and is still here, is missing."""
+        self._acked_s = monotonic_s
         self.timeout_s = self._first_timeout_s
         self._newest_acked = max(self._newest_acked, message.order)
 

@@ -191,7 +191,7 @@ class EdgeBox:
                 due = min(due, missing.sent_s + self._retry_s)
             oldest = lane.oldest()
             if oldest is not None and oldest.stage is Stage.SENT:
-                due = min(due, oldest.sent_s + lane.timeout_s)
+                due = min(due, lane.times_out_s(oldest))
         return due
 
     def take(self, monotonic_s: float, ts_ms: int | None) -> list[Sending]:
@@ -242,7 +242,7 @@ class EdgeBox:
 
     def _send_oldest_again(self, lane: LaneBuffer, monotonic_s: float) -> None:
         oldest = lane.oldest()
-        if oldest is None or oldest.stage is not Stage.SENT or oldest.sent_s + lane.timeout_s > monotonic_s:
+        if oldest is None or oldest.stage is not Stage.SENT or lane.times_out_s(oldest) > monotonic_s:
             return
         lane.timeout_s = min(LONGEST_TIMEOUT_S, lane.timeout_s * 2)
         lane.queue_first(oldest)
@@ -268,7 +268,7 @@ class EdgeBox:
         if message.sends == 1:
             self._ack_delay_s = max(monotonic_s - message.sent_s, self._ack_delay_s * 0.98)
         if message.sends:
-            lane.note_acked(message)
+            lane.note_acked(message, monotonic_s)
         if self.settings.keep_acked_s > 0:
             self._kept.add(message, lane, monotonic_s)
 

@@ -297,7 +297,7 @@ class Station:
 
     def _send(self, now_ms: int, monotonic_s: float) -> None:
         line, box = self.line, self.box
-        if line is None or not box.connected:
+        if line is None or min(box.due_s(), self._mischief.next_s()) > monotonic_s:
             return
         shift_ms = self._clock_shift_ms
         sendings = box.take(monotonic_s, None if shift_ms is None else now_ms + shift_ms)

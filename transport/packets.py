@@ -22,7 +22,7 @@ def pubacks(mids: Sequence[int]) -> bytes:
 
 
 def publish_packet(topic: str, payload: bytes, mid: int = 0) -> bytes:
-    """One PUBLISH, not retained, at QoS 1 with a `mid` and at QoS 0 without; raises BadTopic or BadMessage."""
+    """One PUBLISH, not retained: QoS 1 with a `mid`, QoS 0 without; raises BadTopic or BadMessage."""
     head, address = _PUBLISH, topic_field(topic)
     if mid:
         head, address = _PUBLISH | _QOS_1, b"%b%c%c" % (address, mid >> 8, mid & 255)

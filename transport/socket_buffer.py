@@ -22,8 +22,8 @@ class BufferedSocket:
     """
 
     __slots__ = (
-        "_ahead", "_at", "_failure", "_hung_up", "_on_close", "_sock", "_unsent", "_until", "broken", "read_s",
-        "written_s",
+        "_ahead", "_at", "_failure", "_hung_up", "_on_close", "_sock", "_unsent", "_until", "broken",
+        "read_s", "written_s",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, on_close: Callable[[int], None]) -> None:

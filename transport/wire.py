@@ -90,7 +90,7 @@ class Wire:
         self._reason = reason
 
     def readable(self) -> None:
-        """Read what is there: messages and what confirms ours are handed on, many at once; the rest is paho's."""
+        """Read what is there: messages, and what confirms ours, are handed on; all else is paho's."""
         sock = self._sock
         if sock is None:
             return

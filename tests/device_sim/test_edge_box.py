@@ -140,6 +140,17 @@ def test_on_a_time_out_only_the_oldest_of_each_lane_is_sent_again_at_doubling_in
     assert speaker.dropped == 0
 
 
+def test_a_hub_that_is_slow_and_goes_on_is_told_nothing_twice() -> None:
+    speaker = box()
+    say(speaker, 6, leaf="telemetry")
+    take(speaker, 0.0)
+    for upto, second in enumerate(range(8, 48, 8)):
+        speaker.heard_ack(ack(upto), float(second))
+        assert take(speaker, second + 7.9) == []
+    assert speaker.held == 1
+    assert seqs(take(speaker, 50.0)) == [5]
+
+
 def test_after_a_reconnect_everything_held_is_sent_once_quick_first() -> None:
     speaker = box()
     say(speaker, 2, leaf="telemetry")

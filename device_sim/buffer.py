@@ -11,6 +11,8 @@ from domain.envelope import VERSION
 
 FIRST_TIMEOUT_S = 10.0
 LONGEST_TIMEOUT_S = 300.0
+PATIENCE = 2
+"""So many times as long as promises usually take nobody asks again."""
 
 
 class Stage(enum.Enum):
@@ -109,10 +111,15 @@ class LaneBuffer:
         slow and goes on is not told everything twice."""
         return max(message.sent_s, self._acked_s) + self.timeout_s
 
-    def note_acked(self, message: Held, monotonic_s: float) -> None:
-        """A message was promised and removed: what was sent before it and is still here, is missing."""
+    def note_acked(self, message: Held, monotonic_s: float, usual_s: float) -> None:
+        """A message was promised and removed: what was sent before it and is still here, is missing.
+
+        `usual_s` is how long promises take. One for a message that was sent several times says nothing of
+        that: until another comes, the lane stays as patient as it has become.
+        """
         self._acked_s = monotonic_s
-        self.timeout_s = self._first_timeout_s
+        if message.sends == 1:
+            self.timeout_s = max(self._first_timeout_s, PATIENCE * usual_s)
         self._newest_acked = max(self._newest_acked, message.order)
 
     def find_missing(self) -> None:

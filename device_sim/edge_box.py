@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from device_sim.buffer import FIRST_TIMEOUT_S, LONGEST_TIMEOUT_S, Held, LaneBuffer, Stage
+from device_sim.buffer import FIRST_TIMEOUT_S, LONGEST_TIMEOUT_S, PATIENCE, Held, LaneBuffer, Stage
 from device_sim.kept import Kept
 from device_sim.link_word import LinkWord
 from device_sim.promise import Promise, read_promise
@@ -223,7 +223,7 @@ class EdgeBox:
     @property
     def _retry_s(self) -> float:
         # A hub that needs long for its promises must not be asked every second.
-        return min(LONGEST_RETRY_S, max(RETRY_S, 2 * self._ack_delay_s))
+        return min(LONGEST_RETRY_S, max(RETRY_S, PATIENCE * self._ack_delay_s))
 
     def _rooms(self) -> tuple[tuple[LaneBuffer, int], ...]:
         room = self.settings.in_flight - self.in_flight
@@ -268,7 +268,7 @@ class EdgeBox:
         if message.sends == 1:
             self._ack_delay_s = max(monotonic_s - message.sent_s, self._ack_delay_s * 0.98)
         if message.sends:
-            lane.note_acked(message, monotonic_s)
+            lane.note_acked(message, monotonic_s, self._ack_delay_s)
         if self.settings.keep_acked_s > 0:
             self._kept.add(message, lane, monotonic_s)
 

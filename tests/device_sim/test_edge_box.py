@@ -148,7 +148,20 @@ def test_a_hub_that_is_slow_and_goes_on_is_told_nothing_twice() -> None:
         speaker.heard_ack(ack(upto), float(second))
         assert take(speaker, second + 7.9) == []
     assert speaker.held == 1
-    assert seqs(take(speaker, 50.0)) == [5]
+    assert take(speaker, 119.0) == []
+    assert seqs(take(speaker, 120.0)) == [5]
+
+
+def test_who_learns_that_the_hub_is_slow_asks_less_and_less_and_then_not_at_all() -> None:
+    speaker = box()
+    waits_s, sent_s = 30.0, []
+    for n in range(6):
+        say(speaker, leaf="telemetry")
+        begin_s = n * 100.0
+        for second in range(int(waits_s)):
+            sent_s += [begin_s + second for _ in take(speaker, begin_s + second)]
+        speaker.heard_ack(ack(n), begin_s + waits_s)
+    assert sent_s == [0.0, 10.0, 100.0, 120.0, 200.0, 300.0, 400.0, 500.0]
 
 
 def test_after_a_reconnect_everything_held_is_sent_once_quick_first() -> None:

@@ -87,27 +87,25 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
                 print(f"all connected after {connected_s:.0f} s", flush=True)
                 _until_drained(var, options.rate * 2, 120)
                 probe.start()
-                alerts_at_first = _count(hall, tables.alert)
+                steady_ms = WallClock().now_ms()
                 steady = _steady(gateway, var, seconds)
                 quiet_ms = list(probe.delays_ms)
-                alerts_before = _count(hall, tables.alert)
                 return_ms = WallClock().now_ms()
                 back_s = time.perf_counter()
                 back = _come_back(hall, broker, var, options, speaking)
                 probe.stop()
                 back_s = time.perf_counter() - back_s
-                alerts_after = _count(hall, tables.alert) - (len(probe.delays_ms) - len(quiet_ms))
-                usual = alerts_before - alerts_at_first - len(quiet_ms)
+                usual = _alerts(hall, doors, steady_ms, return_ms)
+                storm = _alerts(hall, doors, return_ms, WallClock().now_ms())
                 back["alerts_per_min_steady"] = round(usual / options.minutes, 1)
-                _tell_alerts_since(hall, return_ms)
-                back["alerts_per_min_return"] = round((alerts_after - alerts_before) * 60 / back_s, 1)
+                back["alerts_per_min_return"] = round(storm * 60 / back_s, 1)
                 final = totals(var)
             _until_quiet(hall, 30)
     finally:
         broker.stop()
     lost = _lost(hall, final, len(probe.delays_ms))
     hall.database.close()
-    _sum_up(options, devices, steady, quiet_ms, probe, back, alerts_after - alerts_before, final, lost)
+    _sum_up(options, devices, steady, quiet_ms, probe, back, storm, final, lost)
 
 
 def _steady(pid: int, var: Path, seconds: float) -> list[Sample]:
@@ -156,15 +154,20 @@ def _come_back(
     return figures
 
 
-def _tell_alerts_since(hall: Hall, since_ms: int) -> None:
+def _alerts(hall: Hall, doors: list[str], from_ms: int, to_ms: int) -> int:
+    """How many were raised meanwhile, those of the probe's own doors left out; says of what."""
+    alert = tables.alert
     wanted = (
-        sa.select(tables.alert.c.code, sa.func.count())
-        .where(tables.alert.c.learned_ms >= since_ms, tables.alert.c.code != "door_forced")
-        .group_by(tables.alert.c.code)
+        sa.select(alert.c.code, sa.func.count())
+        .where(alert.c.learned_ms >= from_ms, alert.c.learned_ms < to_ms)
+        .where(alert.c.station.not_between(doors[0], doors[-1]))
+        .group_by(alert.c.code)
     )
     with hall.database.read() as connection:
-        raised = ", ".join(f"{code} {count}" for code, count in connection.execute(wanted))
-    print(f"alerts since the broker was killed, those of the probe left out: {raised or 'none'}", flush=True)
+        raised = {code: int(count) for code, count in connection.execute(wanted)}
+    told = ", ".join(f"{count} {code}" for code, count in raised.items())
+    print(f"alerts within {(to_ms - from_ms) / 1000:.0f} s: {told or 'none'}", flush=True)
+    return sum(raised.values())
 
 
 def _lost(hall: Hall, final: dict[str, int], probes: int) -> int:

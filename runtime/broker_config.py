@@ -14,7 +14,7 @@ ACK_WAIT_S = 30
 with the next connection."""
 MAX_PAYLOAD_BYTES = 64 * 1024
 # All filters of a session together may reach 65,535; two of these leave room for a session with both lanes.
-MAX_ACK_PENDING = 20_000
+MAX_ACK_PENDING = 10_000
 STORAGE_BYTES = 4 << 30
 _MEMORY_BYTES = 64 << 20
 _LOG_BYTES = 10 << 20

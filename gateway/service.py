@@ -36,10 +36,8 @@ from transport.inbox import Incoming
 
 logger = logging.getLogger(__name__)
 
-FIRST_BULK, LEAST_BULK, MOST_BULK = 1_000, 200, 3_000
-TURN_S = 0.2
-"""Bulk is taken as far as fits into so long: whoever wants a door to open may come in the midst of it."""
-BULK_WHILE_URGENT = 100
+MAX_BULK = 1_000
+MAX_BULK_WHILE_URGENT = 100
 IDLE_S = 0.25
 NEVER_LATE_MS = 2**62
 LANES: tuple[LaneName, LaneName] = ("quick", "bulk")
@@ -75,7 +73,6 @@ class Gateway:
         self._rounds = Rounds(self._fleet, self._rules, self._intake, self._markers, clock)
         self.health = Health(clock, hub)
         self._tidy = Tidy()
-        self._bulk_at_once = FIRST_BULK
         self._patiently = Patience(self._stop, self.health)
 
     def stop(self) -> None:
@@ -147,11 +144,10 @@ class Gateway:
         return self._rounds.waiting_at(station)
 
     def turn(self) -> None:
-        """One batch: all of quick, some of bulk, what is due, and the commands under way."""
+        """One batch: all of quick, up to 1,000 of bulk, what is due, and the commands under way."""
         urgent = self._desk.urgent
-        at_most = BULK_WHILE_URGENT if urgent else self._bulk_at_once
+        at_most = MAX_BULK_WHILE_URGENT if urgent else MAX_BULK
         batch = self._hub.take(at_most, self._patience_s(), urgent=urgent)
-        began_s = self._clock.monotonic_s()
         self.health.turned(len(batch.quick) + len(batch.bulk))
         quick, bulk = self._sort_out("quick", batch.quick), self._sort_out("bulk", batch.bulk)
         if self._desk.looks_due():
@@ -164,13 +160,7 @@ class Gateway:
         self._work(quick, bulk, due=True)
         self._desk.send()
         self._send_markers()
-        self._learn(len(batch.bulk), self._clock.monotonic_s() - began_s)
         self._tidy.after(len(batch.quick) + len(batch.bulk))
-
-    def _learn(self, bulk: int, took_s: float) -> None:
-        if bulk >= LEAST_BULK and took_s > 0:
-            fits = round(bulk * TURN_S / took_s)
-            self._bulk_at_once = max(LEAST_BULK, min(fits, 2 * self._bulk_at_once, MOST_BULK))
 
     def _run_errands(self) -> None:
         errands = find_errands(self._committer, self._rules)

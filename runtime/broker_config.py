@@ -9,12 +9,12 @@ from pathlib import Path
 from runtime.secrets import Secrets
 from signing.station_credential import nkey, read_jwt
 
-ACK_WAIT_S = 30
-"""Then what a gateway holds comes again, although it is only slow: what really was lost comes again at once,
-with the next connection."""
+ACK_WAIT_S = 5
+"""Then what a gateway holds comes again, also when it is only slow; after its restart one waits for it."""
 MAX_PAYLOAD_BYTES = 64 * 1024
 # All filters of a session together may reach 65,535; two of these leave room for a session with both lanes.
-MAX_ACK_PENDING = 10_000
+# A gateway that is busy decides at least a thousand messages a second: fewer than it can hold within ACK_WAIT_S.
+MAX_ACK_PENDING = 5_000
 STORAGE_BYTES = 4 << 30
 _MEMORY_BYTES = 64 << 20
 _LOG_BYTES = 10 << 20

@@ -31,7 +31,7 @@ class LaneOptions:
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     keepalive_s: int = 30
-    repeat_patience_s: float = 60.0
+    repeat_patience_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ ACK_WAIT_S = 5
 """Then what a gateway holds comes again, also when it is only slow; after its restart one waits for it."""
 MAX_PAYLOAD_BYTES = 64 * 1024
 # All filters of a session together may reach 65,535; two of these leave room for a session with both lanes.
-# A gateway that is busy decides at least a thousand messages a second: fewer than it can hold within ACK_WAIT_S.
+# A busy gateway decides at least a thousand messages a second, and so all that it holds within ACK_WAIT_S.
 MAX_ACK_PENDING = 5_000
 STORAGE_BYTES = 4 << 30
 _MEMORY_BYTES = 64 << 20

@@ -112,6 +112,7 @@ class Station:
 
     def _act_all(self, steady_ms: int, now_ms: int) -> None:
         devices = self.devices.values()
+        next_ms = steady_ms
         for _ in range(8):  # one device's doing may concern another
             nexts_ms = [device.behaviour.next_ms() for device in devices]
             next_ms = min(nexts_ms)

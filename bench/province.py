@@ -160,7 +160,7 @@ def _alerts(hall: Hall, doors: list[str], from_ms: int, to_ms: int) -> int:
     wanted = (
         sa.select(alert.c.code, sa.func.count())
         .where(alert.c.learned_ms >= from_ms, alert.c.learned_ms < to_ms)
-        .where(alert.c.station.not_between(doors[0], doors[-1]))
+        .where(sa.not_(alert.c.station.between(doors[0], doors[-1])))
         .group_by(alert.c.code)
     )
     with hall.database.read() as connection:

@@ -129,6 +129,9 @@ class HubLink:
             self._hinted.clear()
             self._bulk_expected = False
             now_s = perf_counter()
+            if urgent:
+                # It may have become so just now, by a hint.
+                self._quick_from_s = min(self._quick_from_s, now_s + QUICK_WHILE_URGENT_S)
             waiting_quick, waiting_bulk = len(quick), len(bulk) if max_bulk else 0
             left_s, quick_s = deadline_s - now_s, self._quick_from_s - now_s
             bulk_s = self._bulk_from_s - now_s if waiting_bulk < BULK_ENOUGH else 0.0

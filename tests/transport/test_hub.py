@@ -209,6 +209,17 @@ def test_quick_that_follows_closely_on_another_is_taken_together(
     later.join()
 
 
+def test_who_waits_at_a_door_does_not_wait_for_what_was_to_be_taken_together(
+    nats: Broker, start_hub: StartHub, start_station: StartStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transport.hub.QUICK_EVERY_S", 600.0)
+    hub, station = start_hub(nats), start_station(nats)
+    station.publish(QUICK, b"first")
+    assert [message.payload for message in hub.take(1_000, 5.0).quick] == [b"first"]
+    station.publish(QUICK, b"nonce")
+    assert [message.payload for message in hub.take(1_000, 30.0, urgent=True).quick] == [b"nonce"]
+
+
 def test_a_hint_does_not_wait_for_what_is_taken_together(
     nats: Broker, start_hub: StartHub, start_station: StartStation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,7 +119,7 @@ class LaneBuffer:
         """
         self._acked_s = monotonic_s
         if message.sends == 1:
-            self.timeout_s = max(self._first_timeout_s, PATIENCE * usual_s)
+            self.timeout_s = min(LONGEST_TIMEOUT_S, max(self._first_timeout_s, PATIENCE * usual_s))
         self._newest_acked = max(self._newest_acked, message.order)
 
     def find_missing(self) -> None:

@@ -222,11 +222,14 @@ class MqttLoop:
             self._guard(connection, connection.readable)
         self._do_handed_over()
         self._run_timers()
+        self._guard(None, self._call_passenger)
+        self._flush_all()
+
+    def _call_passenger(self) -> None:
         passenger = self._passenger
         if passenger is not None:
             self._passenger_due_s = perf_counter() + AFTER_ERROR_S
             self._passenger_due_s = perf_counter() + passenger()
-        self._flush_all()
 
     def _sleep_s(self) -> float:
         if self._unread or self._unwritten or self._handed_over or self._stopping:

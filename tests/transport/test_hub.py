@@ -13,8 +13,11 @@ from tests.transport.conftest import StartHub, StartStation
 from tests.waiting import eventually
 from transport.hub import HubLink, LaneName
 from transport.inbox import Incoming
+from transport.station_link import StationLink
 
 pytestmark = pytest.mark.integration
+
+FOR_EVER_S = 3_600.0
 
 
 def take_until(hub: HubLink, count: int, timeout_s: float = 10.0) -> list[Incoming]:
@@ -25,6 +28,12 @@ def take_until(hub: HubLink, count: int, timeout_s: float = 10.0) -> list[Incomi
         batch = hub.take(1_000, 0.2)
         got += batch.quick + batch.bulk
     return got
+
+
+def take_a_first(hub: HubLink, station: StationLink) -> None:
+    """From now on what is quick is gathered. Who then waits for ever is ended by the test's own time-out."""
+    station.publish(QUICK, b"first")
+    assert [message.payload for message in hub.take(1_000, 5.0).quick] == [b"first"]
 
 
 def test_a_message_that_is_not_acknowledged_is_not_doubled_by_the_brokers_repetitions(
@@ -199,8 +208,7 @@ def test_quick_that_follows_closely_on_another_is_taken_together(
 ) -> None:
     monkeypatch.setattr("transport.hub.QUICK_EVERY_S", 2.0)
     hub, station = start_hub(nats), start_station(nats)
-    station.publish(QUICK, b"first")
-    assert [message.payload for message in hub.take(1_000, 5.0).quick] == [b"first"]
+    take_a_first(hub, station)
     station.publish(QUICK, b"second")
     eventually(lambda: hub.status().lanes["quick"].inbox_depth == 1)
     later = Timer(0.2, station.publish, (QUICK, b"third"))
@@ -212,26 +220,24 @@ def test_quick_that_follows_closely_on_another_is_taken_together(
 def test_who_waits_at_a_door_does_not_wait_for_what_was_to_be_taken_together(
     nats: Broker, start_hub: StartHub, start_station: StartStation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transport.hub.QUICK_EVERY_S", 600.0)
+    monkeypatch.setattr("transport.hub.QUICK_EVERY_S", FOR_EVER_S)
     hub, station = start_hub(nats), start_station(nats)
-    station.publish(QUICK, b"first")
-    assert [message.payload for message in hub.take(1_000, 5.0).quick] == [b"first"]
+    take_a_first(hub, station)
     station.publish(QUICK, b"nonce")
-    assert [message.payload for message in hub.take(1_000, 30.0, urgent=True).quick] == [b"nonce"]
+    assert [message.payload for message in hub.take(1_000, FOR_EVER_S, urgent=True).quick] == [b"nonce"]
 
 
 def test_a_hint_does_not_wait_for_what_is_taken_together(
     nats: Broker, start_hub: StartHub, start_station: StartStation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transport.hub.QUICK_EVERY_S", 600.0)
+    monkeypatch.setattr("transport.hub.QUICK_EVERY_S", FOR_EVER_S)
     hub, station = start_hub(nats), start_station(nats)
-    station.publish(QUICK, b"first")
-    assert [message.payload for message in hub.take(1_000, 5.0).quick] == [b"first"]
+    take_a_first(hub, station)
     station.publish(QUICK, b"second")
     eventually(lambda: hub.status().lanes["quick"].inbox_depth == 1)
     later = Timer(0.2, station.publish, ("hub/command/330106", b"look", 0))
     later.start()
-    assert [message.payload for message in hub.take(1_000, 30.0).quick] == [b"second", b"look"]
+    assert [message.payload for message in hub.take(1_000, FOR_EVER_S).quick] == [b"second", b"look"]
     later.join()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
@@ -13,6 +14,9 @@ from domain.facts import Facts, Mark
 
 SELF = 0
 """The part number of the device itself."""
+
+Ages = tuple[int | None, Mapping[Any, list[list[Any]]]]
+"""When a device was heard, and by part its marks with their names; a mark without names is that of all."""
 
 
 @dataclass(slots=True)
@@ -26,8 +30,6 @@ class DeviceState:
     clock_fault: bool = False
     refresh_at_ms: int = field(default=0, compare=False)
     """When what its station's row says of it wants to be said anew, by device time."""
-    written: bool = field(default=True, compare=False)
-    """False while only its ages are newer than its row."""
     written_ms: int = field(default=0, compare=False)
     """When its row was written last, by the hub's clock."""
     held_by: int = field(default=0, compare=False)
@@ -68,15 +70,7 @@ class DeviceState:
 
     def to_json(self) -> str:
         """For the database: values by part, and each mark once with the names that carry it."""
-        parts = {}
-        for n, facts in self.parts.items():
-            marks: dict[int, list[Any]] = {}
-            for name, mark in facts.marks.items():
-                try:
-                    marks[id(mark)].append(name)
-                except KeyError:
-                    marks[id(mark)] = [mark, name]
-            parts[n] = [facts.values, list(marks.values()), facts.memory]
+        parts = {n: [facts.values, facts.by_mark(), facts.memory] for n, facts in self.parts.items()}
         body = {
             "parts": parts,
             "watch": self.watch,
@@ -86,8 +80,8 @@ class DeviceState:
         return to_json(body).decode()
 
     @staticmethod
-    def from_json(text: str) -> DeviceState:
-        """Read what `to_json` wrote."""
+    def from_json(text: str, ages: Ages | None = None) -> DeviceState:
+        """Read what `to_json` wrote, and what became younger since."""
         body = json.loads(text)
         parts = {}
         for n, (values, marks, memory) in body["parts"].items():
@@ -100,4 +94,31 @@ class DeviceState:
                 for name in names:
                     facts.marks[intern(name)] = shared
             parts[int(n)] = facts
-        return DeviceState(parts, body["watch"], body["seen_ms"], body["clock_fault"])
+        state = DeviceState(parts, body["watch"], body["seen_ms"], body["clock_fault"])
+        if ages is not None:
+            state.grow_younger(ages)
+        return state
+
+    def ages(self) -> Ages:
+        """What moves when it says again what is known: when it was heard, and the marks of each part."""
+        return self.seen_ms, {
+            n: [marks[0][:1]] if len(marks) == 1 else marks
+            for n, facts in self.parts.items()
+            if (marks := facts.by_mark())
+        }
+
+    def grow_younger(self, ages: Ages) -> None:
+        """Take in what `ages` told after `to_json`, as JSON brings it back."""
+        seen_ms, parts = ages
+        if seen_ms is not None:
+            self.seen_ms = max(self.seen_ms or 0, seen_ms)
+        for n, groups in parts.items():
+            facts = self.parts.get(int(n))
+            if facts is None:
+                continue
+            for mark, *names in groups:
+                shared = Mark(*mark)
+                for name in names or facts.marks:
+                    known = facts.marks.get(name)
+                    if known is not None and known < shared:
+                        facts.marks[name] = shared

@@ -65,6 +65,20 @@ class Facts:
             self._again = None
         return self._marks
 
+    def by_mark(self) -> list[list[Any]]:
+        """Each mark once, with the names that carry it (JSON-able)."""
+        marks = self._marks
+        if self._again is not None:
+            # Not by way of `marks`: the next message may say the same once more.
+            marks = {**marks, **dict.fromkeys(self._again, self._again_mark)}
+        found: dict[int, list[Any]] = {}
+        for name, mark in marks.items():
+            try:
+                found[id(mark)].append(name)
+            except KeyError:
+                found[id(mark)] = [mark, name]
+        return list(found.values())
+
     def copy(self) -> Facts:
         """An independent copy. What `memory` holds is replaced on change, never altered."""
         return Facts(self.values.copy(), self.marks.copy(), self.memory.copy())

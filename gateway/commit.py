@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from devices.state import SELF, DeviceState
+from devices.state import SELF, Ages, DeviceState
 from domain.errors import ShardLost
-from domain.ids import SPEAKER_KIND, DeviceId
+from domain.ids import SPEAKER_KIND, DeviceId, edge_box
 from gateway.fleet import AlertKey, Fleet
 from gateway.handshakes import AGAIN, Step
 from gateway.intake import REPLAYED
@@ -24,6 +24,7 @@ from storage import alerts, availability, commands, events, notices, quarantine,
 from storage.commands import CommandRow, NewCommand
 from storage.database import Database
 from storage.inflow import Inflow
+from storage.states import AgesRow, StateRow
 from storage.store import store_id
 from storage.versions import STATIONS, last_version
 from transport.inbox import Incoming
@@ -117,7 +118,7 @@ class Committer:
         """The batch is committed: what was decided on copies becomes what is known."""
         fleet = self._fleet
         unwritten = fleet.unwritten
-        unwritten.written(overlay.boot_rows, committed.states)
+        unwritten.written(overlay.boot_rows, overlay.age_rows, committed.states)
         since = Since(overlay.now_ms, self._position)
         for device, state in overlay.states.items():
             known = fleet.states.get(device)
@@ -189,12 +190,13 @@ class Committer:
 
     def _states(self, connection: Connection, overlay: Overlay, committed: Committed) -> None:
         rows = [
-            states.StateRow(device, state.to_json(), state.seen_ms, None)
+            StateRow(device, state.to_json(), state.seen_ms)
             for device, state in overlay.states.items()
             if self._is_due(overlay, device, state, committed)
         ]
         states.upsert_states(connection, rows)
         committed.states = {row.device for row in rows}
+        states.upsert_ages(connection, [self._ages(overlay, id_, committed) for id_ in overlay.age_rows])
         states.upsert_boots(
             connection,
             [
@@ -219,12 +221,22 @@ class Committer:
             return False
         return True
 
+    def _ages(self, overlay: Overlay, station: str, committed: Committed) -> AgesRow:
+        """A state that waits for its values is not made younger than they are."""
+        record = self._fleet.stations.get(station)
+        ages: dict[str, Ages] = {}
+        for device in (edge_box(station), *(one.device for one in (record.members if record else ()))):
+            state = overlay.states.get(device) or self._fleet.states.get(device)
+            waits = device in self._fleet.unwritten.parts or device in committed.waiting
+            if state is not None and (not waits or device in committed.states):
+                ages[device.short] = state.ages()
+        return AgesRow(station, ages, overlay.now_ms)
+
     def _note(self, known: DeviceState, device: DeviceId, since: Since, *, written: bool) -> None:
         if written:
-            known.written, known.written_ms = True, since.at_ms
-        elif known.written:
-            known.written = False
-            self._fleet.unwritten.states[device] = since
+            known.written_ms = since.at_ms
+        else:
+            self._fleet.unwritten.ages.setdefault(device.station, since)
 
     def _alerts(self, connection: Connection, overlay: Overlay) -> None:
         # In the order of life: what was open ends, an episode may begin and end here, then what is open now.

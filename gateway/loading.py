@@ -17,6 +17,7 @@ from rules.station_view import StationInfo
 from storage import alerts, availability, registry, states
 from storage.database import Database
 from storage.inflow import Inflow
+from storage.states import AgesRow
 from storage.stations import Station
 
 
@@ -29,6 +30,8 @@ def load_fleet(database: Database, series: Inflow, fleet: Fleet, now_ms: int) ->
         for row in states.load_states(connection):
             if row.device in fleet.members or row.device.kind == "station":
                 fleet.states[row.device] = DeviceState.from_json(row.state)
+        for younger in states.load_ages(connection):
+            _grow_younger(fleet, younger)
         _find_routes(fleet)
         current: dict[DeviceId, str | None] = {}
         for word in states.load_speakers(connection):
@@ -107,7 +110,7 @@ def _meet_readings(connection: Connection, series: Inflow, fleet: Fleet, now_ms:
                     known = own.marks.get(name)
                     if known is not None and known < mark and own.values.get(name) == value:
                         own.marks[name] = mark
-                        state.written, fleet.unwritten.states[said.device] = False, since
+                        fleet.unwritten.ages[said.device.station] = since
                 state.seen_ms = max(state.seen_ms or 0, said.received_ms)
     for boot, numbers in heard.items():
         boot.written, fleet.unwritten.boots[boot] = False, since
@@ -142,6 +145,14 @@ def _load_registry(fleet: Fleet, known: registry.Registry) -> None:
             fleet.speakers[device.speaker] = Speaker(device.speaker, record.adcode)
     for record in fleet.stations.values():
         record.members.sort(key=lambda m: m.device)
+
+
+def _grow_younger(fleet: Fleet, row: AgesRow) -> None:
+    record = fleet.stations.get(row.station)
+    for device in (edge_box(row.station), *(member.device for member in (record.members if record else ()))):
+        state, ages = fleet.states.get(device), row.ages.get(device.short)
+        if state is not None and ages is not None:
+            state.grow_younger(ages)
 
 
 def _find_routes(fleet: Fleet) -> None:

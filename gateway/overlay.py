@@ -84,6 +84,8 @@ class Overlay:
     states: dict[DeviceId, DeviceState] = field(default_factory=dict)
     overdue: set[DeviceId] = field(default_factory=set)
     """Those that are written although nothing forces it."""
+    age_rows: set[str] = field(default_factory=set)
+    """Stations whose ages are written."""
     same: dict[int, Same] = field(default_factory=dict)
     """By the identity of the state."""
     again: int = 0
@@ -119,6 +121,7 @@ class Overlay:
         return bool(
             self.states
             or self.boot_rows
+            or self.age_rows
             or self.series
             or self.events
             or self.quarantine

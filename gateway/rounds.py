@@ -61,7 +61,8 @@ class Rounds:
         unwritten = self._fleet.unwritten
         for boot in unwritten.due_boots(now_ms):
             overlay.boot_rows[boot] = None
-        for device in unwritten.due_states(now_ms):
+        overlay.age_rows.update(unwritten.due_ages(now_ms))
+        for device in unwritten.due_parts(now_ms):
             overlay.state_for_change(device)
             overlay.overdue.add(device)
         for device in self._deadlines.take_due(now_ms, MAX_DUE):

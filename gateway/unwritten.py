@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WRITE_NUMBERS_AFTER_MS: Final = 60_000
 WRITE_AGES_AFTER_MS: Final = 110_000
 """Whoever reads a state from the database must not take a healthy device for a silent one."""
 WRITE_PARTS_AFTER_MS: Final = 10_000
@@ -29,40 +28,42 @@ class Since(NamedTuple):
 
 @dataclass(slots=True)
 class Unwritten:
-    """Boots that moved on by one reading after the other, states whose ages alone moved, and states of
-    many parts that were written a moment ago.
+    """Boots that moved on by one reading after the other, stations of whose devices ages alone moved, and
+    states of many parts that were written a moment ago.
 
     Each is written after some time; until then a restart finds it again in the readings kept since.
     """
 
     boots: dict[Boot, Since] = field(default_factory=dict)
-    states: dict[DeviceId, Since] = field(default_factory=dict)
+    ages: dict[str, Since] = field(default_factory=dict)
     parts: dict[DeviceId, Since] = field(default_factory=dict)
 
     def due_boots(self, now_ms: int) -> list[Boot]:
         """The oldest ones whose time is over."""
-        return _due(self.boots, now_ms, WRITE_NUMBERS_AFTER_MS)
+        return _due(self.boots, now_ms, WRITE_AGES_AFTER_MS)
 
-    def due_states(self, now_ms: int) -> list[DeviceId]:
+    def due_ages(self, now_ms: int) -> list[str]:
+        """The stations whose time is over, oldest first."""
+        return _due(self.ages, now_ms, WRITE_AGES_AFTER_MS)
+
+    def due_parts(self, now_ms: int) -> list[DeviceId]:
         """The oldest ones whose time is over."""
-        return [
-            *_due(self.parts, now_ms, WRITE_PARTS_AFTER_MS),
-            *_due(self.states, now_ms, WRITE_AGES_AFTER_MS),
-        ]
+        return _due(self.parts, now_ms, WRITE_PARTS_AFTER_MS)
 
-    def written(self, boots: Iterable[Boot], states: Iterable[DeviceId]) -> None:
+    def written(self, boots: Iterable[Boot], stations: Iterable[str], states: Iterable[DeviceId]) -> None:
         """Their rows are as new as memory."""
         for boot in boots:
             if not boot.written:
                 boot.written = True
                 self.boots.pop(boot, None)
+        for station in stations:
+            self.ages.pop(station, None)
         for device in states:
-            self.states.pop(device, None)
             self.parts.pop(device, None)
 
     def covered(self, position: int) -> int:
         """All readings up to this one are in the rows, too; `position` is the newest there is."""
-        firsts = (next(iter(one.values()), None) for one in (self.boots, self.states, self.parts))
+        firsts = (next(iter(one.values()), None) for one in (self.boots, self.ages, self.parts))
         return min((since.position for since in firsts if since is not None), default=position)
 
 

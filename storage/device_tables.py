@@ -42,9 +42,14 @@ device_state = table(
     whole("n", primary_key=True, autoincrement=False),
     text("state"),
     maybe_whole("seen_ms"),
-    maybe_whole("due_ms"),
-    whole("version", index=True),
     rowid=True,  # wide rows: a tree of keys and a heap of rows is the quicker shape
+)
+
+station_ages = table(
+    "station_ages",
+    text("station", primary_key=True),
+    text("ages"),  # of its devices, where younger than their states
+    whole("written_ms"),
 )
 
 availability = table(

@@ -13,7 +13,7 @@ from domain.clock_offset import TOLERANCE_MS
 from domain.facts import Value
 from domain.ids import DeviceId
 from storage.series_tables import series_tables
-from storage.tables import device_state
+from storage.tables import device_state, station_ages
 
 MARGIN_MS: Final = TOLERANCE_MS + 30_000
 """A clock that is believed may be behind by this much; what is read twice changes nothing."""
@@ -33,16 +33,19 @@ class Said(NamedTuple):
 
 
 def said_since(connection: Connection, kind: str) -> Iterator[Said]:
-    """Reports of all devices of a kind that are newer than their states, in no order."""
+    """Reports of all devices of a kind that are newer than their states and ages, in no order."""
     table = series_tables()[kind].own
     metrics = [table.c[name] for name in series_tables()[kind].kind.metrics]
+    state, ages = device_state.c, station_ages.c
+    since_ms = sa.case((ages.written_ms > state.seen_ms, ages.written_ms), else_=state.seen_ms)
     wanted = (
         sa.select(
             table.c.station, table.c.n, table.c.boot, table.c.seq, table.c.at_ms, table.c.received_ms,
             *metrics,
         )
-        .join(device_state, sa.and_(device_state.c.station == table.c.station, device_state.c.n == table.c.n))
-        .where(device_state.c.kind == kind, table.c.at_ms > device_state.c.seen_ms - MARGIN_MS)
+        .join(device_state, sa.and_(state.station == table.c.station, state.n == table.c.n))
+        .outerjoin(station_ages, ages.station == state.station)
+        .where(state.kind == kind, table.c.at_ms > since_ms - MARGIN_MS)
     )  # fmt: skip
     for row in connection.execute(wanted).yield_per(1000):
         station, n, boot, seq, at_ms, received_ms, *values = row

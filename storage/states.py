@@ -7,26 +7,34 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy import Connection
 
+from devices.state import Ages
 from domain.ids import DeviceId
 from domain.watermark import Watermark
 from storage.bulk import upsert
-from storage.tables import boot, device_state, speaker
+from storage.tables import boot, device_state, speaker, station_ages
 from storage.texts import json_text
-from storage.versions import STATES, next_versions
 
 LinkState = Literal["online", "offline", "unknown"]
 
 
 class StateRow(NamedTuple):
-    """`state` is `DeviceState.to_json()`, `due_ms` when rules look again; `version` is set on writing."""
+    """`state` is `DeviceState.to_json()`; `ages` may be younger, and `seen_ms` is the later one of both."""
 
     device: DeviceId
     state: str
     seen_ms: int | None
-    due_ms: int | None
-    version: int = 0
+    ages: Ages | None = None
+
+
+class AgesRow(NamedTuple):
+    """How old is what the devices of a station said, by their short names."""
+
+    station: str
+    ages: Mapping[str, Ages]
+    written_ms: int
 
 
 class SpeakerRow(NamedTuple):
@@ -55,22 +63,28 @@ class BootRow(NamedTuple):
     updated_ms: int
 
 
-def upsert_states(connection: Connection, rows: Sequence[StateRow]) -> int:
-    """Write states, each device at most once; returns the version of the first, the others follow."""
-    if not rows:
-        return 0
-    first = next_versions(connection, STATES, len(rows))
-    upsert(device_state).run(
-        connection,
-        [(*row.device, row.state, row.seen_ms, row.due_ms, first + at) for at, row in enumerate(rows)],
+def upsert_states(connection: Connection, rows: Sequence[StateRow]) -> None:
+    """Write states, each device at most once."""
+    upsert(device_state).run(connection, [(*row.device, row.state, row.seen_ms) for row in rows])
+
+
+def upsert_ages(connection: Connection, rows: Sequence[AgesRow]) -> None:
+    """Write the ages of stations, each at most once."""
+    upsert(station_ages).run(
+        connection, [(row.station, to_json(row.ages).decode(), row.written_ms) for row in rows]
     )
-    return first
 
 
 def load_states(connection: Connection) -> Iterable[StateRow]:
-    """Every state, one after the other, so that they never stand in memory twice."""
+    """Every state, without its ages, one after the other, so that they never stand in memory twice."""
     for row in connection.execute(sa.select(device_state)).yield_per(1000):
-        yield _state(row)
+        yield _state(row, {})
+
+
+def load_ages(connection: Connection) -> Iterable[AgesRow]:
+    """The ages of every station, one after the other."""
+    for station, ages, written_ms in connection.execute(sa.select(station_ages)).yield_per(1000):
+        yield AgesRow(station, json.loads(ages), written_ms)
 
 
 def get_state(connection: Connection, id: DeviceId) -> StateRow | None:  # noqa: A002
@@ -80,24 +94,29 @@ def get_state(connection: Connection, id: DeviceId) -> StateRow | None:  # noqa:
             device_state.c.station == id.station, device_state.c.kind == id.kind, device_state.c.n == id.n
         )
     ).one_or_none()
-    return None if found is None else _state(found)
+    return None if found is None else _state(found, _ages_of(connection, id.station))
 
 
 def states_of(connection: Connection, station: str) -> list[StateRow]:
     """The states of a station's devices."""
+    ages = _ages_of(connection, station)
     wanted = sa.select(device_state).where(device_state.c.station == station)
-    return [_state(row) for row in connection.execute(wanted)]
+    return [_state(row, ages) for row in connection.execute(wanted)]
 
 
-def states_since(connection: Connection, version: int, limit: int = 1000) -> list[StateRow]:
-    """States written after this version, oldest first."""
-    wanted = sa.select(device_state).where(device_state.c.version > version)
-    return [_state(row) for row in connection.execute(wanted.order_by(device_state.c.version).limit(limit))]
+def _ages_of(connection: Connection, station: str) -> Mapping[str, Ages]:
+    text = connection.scalar(sa.select(station_ages.c.ages).where(station_ages.c.station == station))
+    found: Mapping[str, Ages] = {} if text is None else json.loads(text)
+    return found
 
 
-def _state(row: sa.Row[*tuple[Any, ...]]) -> StateRow:
-    station, kind, n, state, seen_ms, due_ms, version = row
-    return StateRow(DeviceId(station, kind, n), state, seen_ms, due_ms, version)
+def _state(row: sa.Row[*tuple[Any, ...]], ages: Mapping[str, Ages]) -> StateRow:
+    station, kind, n, state, seen_ms = row
+    device = DeviceId(station, kind, n)
+    younger = ages.get(device.short)
+    if younger is not None and younger[0] is not None:
+        seen_ms = max(seen_ms or 0, younger[0])
+    return StateRow(device, state, seen_ms, younger)
 
 
 def upsert_speakers(connection: Connection, rows: Sequence[SpeakerRow]) -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from storage.alert_tables import alert, alert_basis, alert_is_open, notice
 from storage.columns import metadata
 from storage.command_tables import OPEN_COMMAND_STATES, access, command, command_step, unlock_in_flight
-from storage.device_tables import availability, boot, device_state, event, quarantine, replay, speaker
+from storage.device_tables import (
+    availability,
+    boot,
+    device_state,
+    event,
+    quarantine,
+    replay,
+    speaker,
+    station_ages,
+)
 from storage.hub_tables import api_token, audit, meta, rulebook, shard, sign_in, version, worker
 from storage.ledger_tables import credential, device, door, station
 from storage.outbox_tables import outbox, position
@@ -39,6 +48,7 @@ __all__ = [
     "sign_in",
     "speaker",
     "station",
+    "station_ages",
     "unlock_in_flight",
     "version",
     "worker",

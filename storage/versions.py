@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 from storage.bulk import Insert
 from storage.tables import version
 
-STATES: Final = "device_state"
 AVAILABILITY: Final = "availability"
 ALERTS: Final = "alert"
 STATIONS: Final = "station"

@@ -65,7 +65,7 @@ def get_device(
     declared_kind = kinds().get(kind)
     if declared_kind is None:
         raise not_found(f"kind {kind}")
-    state = State.from_json(row.state) if row else State()
+    state = State.from_json(row.state, row.ages) if row else State()
     body = _device(device, speakers.get(device.speaker), row.seen_ms if row else None, now_ms)
     parts = {str(part): facts for part, facts in sorted(state.parts.items()) if part != SELF}
     return {

@@ -96,7 +96,7 @@ def report(world: World, age_s: int = 0) -> None:
     parts: dict[int, dict[str, Value]] = {3: {"temp_c": 31.5, "state": "charging"}}
     apply(kind, state, None, fields, parts, Mark(1, 1, at_ms))
     with world.db.write() as conn:
-        states.upsert_states(conn, [StateRow(CABINET, state.to_json(), at_ms, None)])
+        states.upsert_states(conn, [StateRow(CABINET, state.to_json(), at_ms)])
 
 
 def test_a_device_tells_each_field_with_its_unit_and_its_end(world: World) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from devices.state import DeviceState
 from domain import topics
 from gateway.fleet import Fleet
 from gateway.loading import load_fleet
@@ -13,6 +14,7 @@ from gateway.unwritten import WRITE_AGES_AFTER_MS, WRITE_PARTS_AFTER_MS
 from storage.inflow import Inflow
 from storage.series import SqlSeries
 from storage.series_outbox import Outbox
+from storage.states import get_state
 from tests.gateway.house import ADCODE, Box, House
 from tests.gateway.skipping_clock import SkippingClock
 from tests.waiting import eventually
@@ -93,11 +95,12 @@ def test_after_some_minutes_the_rows_are_written_by_themselves(
     eventually(lambda: _upto(house, box) == seq, 10, saying="the boot's row is as new as memory")
 
     def marked() -> bool:
-        rows = house.rows("SELECT state FROM device_state WHERE kind='occupancy_sensor'")
-        own = json.loads(rows[0][0])["parts"]["0"]
-        return bool(own[1][0][0][1] == seq)
+        with house.database.read() as connection:
+            row = get_state(connection, box.device("occupancy_sensor"))
+        assert row is not None
+        return DeviceState.from_json(row.state, row.ages).own.marks["count_raw"].seq == seq
 
-    eventually(marked, 10, saying="the state's row is as new as memory")
+    eventually(marked, 10, saying="what is written is as new as memory")
 
 
 def _temperatures(house: House) -> dict[str, float]:

@@ -46,7 +46,7 @@ def test_a_story_tells_sources_turns_and_what_was_held_back(db: Database) -> Non
         alerts.open_many(conn, [alert("a2", basis=later, code="cabinet_offline", part=0)])
         alerts.open_many(conn, [alert("a3", code="other", part=0)])
         state = DeviceState({0: Facts()}, {"0/cabinet_power_lost": {"s": "pending", "by": ["battery_hot"]}})
-        upsert_states(conn, [StateRow(CABINET, state.to_json(), None, None)])
+        upsert_states(conn, [StateRow(CABINET, state.to_json(), None)])
         alerts.acknowledge(conn, "a1", "crew", NOON_MS + 5_000)
         story = story_of(conn, "a1")
         assert (story.area, story.loaded_ms, story.inhibits) == ("331002", 9, ("cabinet_offline",))

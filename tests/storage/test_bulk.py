@@ -75,7 +75,7 @@ def test_a_thousand_rows_cost_little(db: Database) -> None:
             SeriesRow(one, edge_box(one.station), "boot", seq, at_ms, at_ms, at_ms, fields, {}, {})
             for one in devices
         ]
-        states = [StateRow(one, '{"state":1}' * 50, at_ms, at_ms) for one in devices]
+        states = [StateRow(one, '{"state":1}' * 50, at_ms) for one in devices]
         with db.write() as connection:
             began = time.perf_counter()
             SqlSeries().append(connection, "door_lock", rows)

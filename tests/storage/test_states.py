@@ -9,7 +9,7 @@ from domain.watermark import Watermark
 from storage import availability, states
 from storage.availability import AvailabilityRow
 from storage.database import Database
-from storage.states import BootRow, SpeakerRow, StateRow
+from storage.states import AgesRow, BootRow, SpeakerRow, StateRow
 from tests.storage.rows import BOX, LOCK, SENSOR, STATION
 
 
@@ -17,19 +17,51 @@ def test_a_device_state_comes_back_as_it_was(db: Database) -> None:
     state = DeviceState(seen_ms=5)
     state.own.fold({"bolt": "locked", "battery_pct": 88.5, "forced": None, "note": "雨"}, Mark(1, 2, 3))
     with db.write() as connection:
-        assert states.upsert_states(connection, [StateRow(LOCK, "{}", 5, 99)]) == 1
-        second = states.upsert_states(
-            connection, [StateRow(SENSOR, "{}", None, None), StateRow(LOCK, state.to_json(), 6, None)]
-        )
-    assert second == 2
+        states.upsert_states(connection, [StateRow(LOCK, "{}", 5)])
+        states.upsert_states(connection, [StateRow(SENSOR, "{}", None), StateRow(LOCK, state.to_json(), 6)])
     with db.read() as connection:
         rows = {row.device: row for row in states.load_states(connection)}
         assert DeviceState.from_json(rows[LOCK].state) == state
-        assert (rows[LOCK].seen_ms, rows[LOCK].due_ms, rows[LOCK].version) == (6, None, 3)
+        assert rows[LOCK].seen_ms == 6
         assert states.get_state(connection, LOCK) == rows[LOCK]
         assert states.get_state(connection, DeviceId(STATION, "door_lock", 9)) is None
         assert len(states.states_of(connection, STATION)) == 2
-        assert [row.device for row in states.states_since(connection, 2)] == [LOCK]
+
+
+def test_a_state_is_as_young_as_its_station_says(db: Database) -> None:
+    state = DeviceState(seen_ms=5)
+    state.own.fold({"bolt": "locked", "battery_pct": 88.5}, Mark(1, 2, 3))
+    with db.write() as connection:
+        states.upsert_states(connection, [StateRow(LOCK, state.to_json(), 5), StateRow(SENSOR, "{}", 4)])
+    state.own.repeat({"bolt": "locked"}, Mark(1, 8, 90), 10**15)
+    state.seen_ms = 95
+    with db.write() as connection:
+        states.upsert_ages(connection, [AgesRow(STATION, {LOCK.short: state.ages()}, 100)])
+    with db.read() as connection:
+        found = states.get_state(connection, LOCK)
+        assert found is not None
+        assert found.seen_ms == 95
+        assert DeviceState.from_json(found.state, found.ages) == state
+        assert {row.device: row.seen_ms for row in states.states_of(connection, STATION)} == {
+            LOCK: 95, SENSOR: 4,
+        }  # fmt: skip
+        assert [(row.station, row.written_ms) for row in states.load_ages(connection)] == [(STATION, 100)]
+
+
+def test_old_ages_do_not_make_a_newer_state_older(db: Database) -> None:
+    state = DeviceState(seen_ms=5)
+    state.own.fold({"bolt": "locked"}, Mark(1, 2, 3))
+    old = state.ages()
+    state.own.fold({"bolt": "open", "leaf": "ajar"}, Mark(1, 3, 9))
+    state.seen_ms = 9
+    with db.write() as connection:
+        states.upsert_ages(connection, [AgesRow(STATION, {LOCK.short: old}, 6)])
+        states.upsert_states(connection, [StateRow(LOCK, state.to_json(), 9)])
+    with db.read() as connection:
+        found = states.get_state(connection, LOCK)
+    assert found is not None
+    assert found.seen_ms == 9
+    assert DeviceState.from_json(found.state, found.ages) == state
 
 
 def test_speakers_and_boots_come_back_as_they_were(db: Database) -> None:

@@ -48,7 +48,7 @@ def _state(db: Database, device: DeviceId, parts: dict[int, dict[str, Value]]) -
     for part, fields in parts.items():
         state.part_for_change(part, None).fold(fields, Mark(0, 1, NOON_MS))
     with db.write() as connection:
-        states.upsert_states(connection, [StateRow(device, state.to_json(), NOON_MS, None)])
+        states.upsert_states(connection, [StateRow(device, state.to_json(), NOON_MS)])
 
 
 def test_hours_of_the_period_and_the_area_are_added_up(hub: Database) -> None:

@@ -6,10 +6,6 @@ import gc
 import sys
 from typing import Final
 
-BATCHES: Final = 1_000
-"""Each leaves a few kilobytes in cycles behind, that only the collector finds: four megabytes in all."""
-MESSAGES: Final = 100_000
-"""Each leaves newer states behind; the collector looks at all of them, for a tenth of a second or two."""
 FAR_TOO_MANY: Final = 1_000_000
 SWITCH_S: Final = 0.0005
 """With the usual 5 ms, a door's reply waits 45 ms behind a backlog that is being decided."""
@@ -24,19 +20,6 @@ def settle() -> None:
     gc.set_threshold(FAR_TOO_MANY, 50, 50)
 
 
-class Tidy:
-    """Collects between two batches, now and then; what is alive then is looked at once."""
-
-    def __init__(self) -> None:
-        self._batches = self._messages = 0
-
-    def after(self, messages: int) -> None:
-        """A batch of so many messages is over."""
-        if not messages:
-            return
-        self._batches += 1
-        self._messages += messages
-        if self._batches >= BATCHES or self._messages >= MESSAGES:
-            self._batches = self._messages = 0
-            gc.collect(1)
-            gc.freeze()
+def tidy_up() -> None:
+    """After each batch, of which little is left by then; what survives is looked at while it is near."""
+    gc.collect(0)

@@ -17,7 +17,7 @@ from gateway.errands import find_errands, forget_reset_alerts
 from gateway.fleet import Fleet
 from gateway.health import Health
 from gateway.intake import Intake
-from gateway.interpreter import Tidy, settle
+from gateway.interpreter import settle, tidy_up
 from gateway.loading import load_fleet
 from gateway.markers import MARKER_TOPICS, Markers
 from gateway.options import GatewayOptions
@@ -72,7 +72,6 @@ class Gateway:
         self._intake = Intake(self._fleet, self._rules)
         self._rounds = Rounds(self._fleet, self._rules, self._intake, self._markers, clock)
         self.health = Health(clock, hub)
-        self._tidy = Tidy()
         self._patiently = Patience(self._stop, self.health)
 
     def stop(self) -> None:
@@ -160,7 +159,8 @@ class Gateway:
         self._work(quick, bulk, due=True)
         self._desk.send()
         self._send_markers()
-        self._tidy.after(len(batch.quick) + len(batch.bulk))
+        if batch.quick or batch.bulk:
+            tidy_up()
 
     def _run_errands(self) -> None:
         errands = find_errands(self._committer, self._rules)

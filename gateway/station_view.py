@@ -10,7 +10,7 @@ from gateway.fleet import Fleet, LinkState, StationRecord
 from gateway.overlay import Overlay
 from rules.premises import premises, surely_empty
 from rules.rule import CLOCK_FAULT
-from rules.station_facts import DeviceFacts, by_role, differ, facts_of, half_life_ms, newest_ms
+from rules.station_facts import DeviceFacts, by_role, differ, facts_of, wants_renewal
 from rules.watch import Watcher
 
 NOTHING: DeviceFacts = {}
@@ -19,18 +19,22 @@ NOTHING: DeviceFacts = {}
 def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
     """Decide which stations get a new row, and let station rules look at those that changed.
 
-    A row is written when a value changed, or when less than half of a claim's validity is left.
+    A row is written when a value changed, or when less than half of a claim's validity is left. It then
+    tells of all devices as young as they are: otherwise each of them would have it written once more.
     """
     judged = set(overlay.heard)
+    renewed = set()
     for device in overlay.exports:
         member = fleet.members[device]
         record = fleet.stations[device.station]
         known = record.facts.get(device.short, NOTHING)
         facts = facts_of(member.kind, overlay.state(member.device), overlay.now_ms)
         moved, shown = differ(member.kind, known, facts)
-        due = newest_ms(facts) >= half_life_ms(known)
+        due = wants_renewal(known, facts)
         if not moved and not due:
             continue
+        if due:
+            renewed.add(record.id)
         if not shown and not due:
             # What the row tells keeps its age here as well, or its renewal would be put off again and again.
             told = {e.name: known[e.name] for e in member.kind.exports if e.shown and e.name in known}
@@ -40,11 +44,24 @@ def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
             judged.add(record.id)
         if shown or due:
             overlay.news.add(record.id)
+    for station in renewed:
+        _renew(overlay, fleet.stations[station], judged)
     for station in (judged | overlay.stations) & fleet.stations.keys():
         record = fleet.stations[station]
         station_rules(overlay, fleet, watcher, record)
     # What station rules decided may change what a row says, too.
     overlay.news.update(overlay.stations & fleet.stations.keys())
+
+
+def _renew(overlay: Overlay, record: StationRecord, judged: set[str]) -> None:
+    for member in record.members:
+        name = member.device.short
+        facts = facts_of(member.kind, overlay.state(member.device), overlay.now_ms)
+        if differ(member.kind, record.facts.get(name, NOTHING), facts)[0]:
+            judged.add(record.id)
+        if facts:
+            overlay.facts[record.id][name] = facts
+            overlay.exports.add(member.device)
 
 
 def shown_facts(record: StationRecord, facts: dict[str, DeviceFacts]) -> dict[str, DeviceFacts]:

@@ -12,7 +12,7 @@ from rules.judges import Judge
 from rules.replayed import NEVER, ReplayedDevice, views_of
 from rules.rule import STATION
 from rules.station_box import StationBox, covers, moves_out
-from rules.station_facts import differ, facts_of, half_life_ms, newest_ms
+from rules.station_facts import differ, facts_of, wants_renewal
 from rules.station_view import Timetables
 from rules.stored import StoredStation
 from rules.told_station import ToldStation
@@ -55,7 +55,7 @@ class ReplayedStation:
         facts = facts_of(one.kind, one.facts, now_ms)
         one.restless = False
         moved, _ = differ(one.kind, one.told, facts)
-        if not moved and newest_ms(facts) < half_life_ms(one.told):
+        if not moved and not wants_renewal(one.told, facts):
             return False
         out = moved and moves_out(one.bounds, one.told, facts)
         one.tell(facts)

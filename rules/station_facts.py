@@ -45,9 +45,17 @@ def differ(kind: Kind, known: DeviceFacts, facts: DeviceFacts) -> tuple[bool, bo
     return moved, False
 
 
-def newest_ms(facts: DeviceFacts) -> int:
-    """The age of the newest fact; by device time, so that a backlog does not make every report news."""
-    return max([f.as_of_ms for f in facts.values()], default=0)
+def wants_renewal(known: DeviceFacts, facts: DeviceFacts) -> bool:
+    """True when less than half of the validity of a known fact was left as the new one was told.
+
+    Only by device time, so that a backlog does not make every report news; and only a fact that became
+    younger counts, since some stand in full reports alone.
+    """
+    for name, fact in facts.items():
+        old = known.get(name)
+        if old is None or 2 * fact.as_of_ms >= old.as_of_ms + old.valid_until_ms:
+            return True
+    return False
 
 
 def half_life_ms(facts: DeviceFacts) -> int:

@@ -26,7 +26,7 @@ INBOX = 30_000
 LOOK_EVERY_S = 2.0
 SQL_STATIONS = 300
 DEAD = 70
-CACHE_MB = 16
+CACHE_MB = 8
 
 
 def run_gateway(here: Installation) -> None:

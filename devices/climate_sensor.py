@@ -51,7 +51,7 @@ class Leak(Event):
 
 def _room_temp(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
     """The median of some minutes in whole degrees: one bad reading is no weather, and a tenth no news."""
-    mark = state.own.marks.get("temp_c")
+    mark = state.own.mark("temp_c")
     if mark is None:
         return None
     median_c = state.own.values.get("temp_median_c")
@@ -62,7 +62,7 @@ def _room_temp(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
 
 def _own(name: str, type_: ColumnType = "bool") -> Export:
     def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.marks.get(name)
+        mark = state.own.mark(name)
         return None if mark is None else (state.own.values[name], mark.at_ms)
 
     return Export(

@@ -92,7 +92,7 @@ class InsideButton(_DoorEvent):
 
 def _own(name: str, role: str = "door", fresh_s: int = FRESH_S) -> Export:
     def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.marks.get(name)
+        mark = state.own.mark(name)
         return None if mark is None else (state.own.values[name], mark.at_ms)
 
     return Export(role=role, name=name, type="str", read=read, fresh_s=fresh_s, sources=(name,))
@@ -100,7 +100,7 @@ def _own(name: str, role: str = "door", fresh_s: int = FRESH_S) -> Export:
 
 def _cycles(name: str) -> Export:
     def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.marks.get("leaf")
+        mark = state.own.mark("leaf")
         return None if mark is None else (state.own.values.get(name), mark.at_ms)
 
     return Export(

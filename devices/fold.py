@@ -77,7 +77,7 @@ def _remember_repeats(one: Derived, facts: Facts) -> None:
 
     Only what a device says of itself is ever passed over so.
     """
-    memory, known = facts.memory.get(one.name), facts.marks.get(one.source)
+    memory, known = facts.memory.get(one.name), facts.mark(one.source)
     if not memory or known is None or known.at_ms <= memory[-1][0]:
         return
     facts.memory[one.name], _ = one.update(memory, facts.values[one.source], known.at_ms)
@@ -104,7 +104,7 @@ def say_again(
     Returns the names of derived facts whose value changed.
     """
     facts = state.parts[part]
-    facts.marks.update(dict.fromkeys(fields, mark))
+    facts.age(fields, mark)
     changed = []
     for one in derived:
         if one.source in fields:

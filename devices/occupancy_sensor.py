@@ -44,20 +44,20 @@ def estimate(count_raw: Value, presence: Value) -> int | None:
 
 
 def _count(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-    marks, values = state.own.marks, state.own.values
-    if "count_raw" not in marks:
+    own, values = state.own, state.own.values
+    as_of_ms, presence_ms = own.as_of("count_raw"), own.as_of("presence")
+    if as_of_ms is None:
         return None
-    as_of_ms = marks["count_raw"].at_ms
-    presence = values.get("presence") if "presence" in marks else None
-    if presence is not None:
+    presence = None if presence_ms is None else values.get("presence")
+    if presence is not None and presence_ms is not None:
         # Two readings make one number: it is as old as the older of them.
-        as_of_ms = min(as_of_ms, marks["presence"].at_ms)
+        as_of_ms = min(as_of_ms, presence_ms)
     return estimate(values["count_raw"], presence), as_of_ms
 
 
 def _read(name: str, source: str, type_: ColumnType) -> Export:
     def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.marks.get(source)
+        mark = state.own.mark(source)
         return None if mark is None else (state.own.values.get(name), mark.at_ms)
 
     shown = name == "presence"

@@ -76,7 +76,7 @@ class MainsBack(Event):
 
 def _own(name: str, type_: ColumnType, *, shown: bool = False) -> Export:
     def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.marks.get(name)
+        mark = state.own.mark(name)
         return None if mark is None else (state.own.values[name], mark.at_ms)
 
     return Export(

@@ -88,12 +88,7 @@ class DeviceState:
             # Thousands of states have the same few names.
             values = {intern(name): value for name, value in values.items()}
             remembered = {intern(name): [tuple(one) for one in samples] for name, samples in memory.items()}
-            facts = Facts(values, {}, remembered)
-            for mark, *names in marks:
-                shared = Mark(*mark)
-                for name in names:
-                    facts.marks[intern(name)] = shared
-            parts[int(n)] = facts
+            parts[int(n)] = Facts.told(values, marks, remembered)
         state = DeviceState(parts, body["watch"], body["seen_ms"], body["clock_fault"])
         if ages is not None:
             state.grow_younger(ages)
@@ -117,8 +112,4 @@ class DeviceState:
             if facts is None:
                 continue
             for mark, *names in groups:
-                shared = Mark(*mark)
-                for name in names or facts.marks:
-                    known = facts.marks.get(name)
-                    if known is not None and known < shared:
-                        facts.marks[name] = shared
+                facts.age(names or facts.marks, Mark(*mark))

@@ -121,7 +121,7 @@ def _full_batteries(state: DeviceState, now_ms: int) -> tuple[Value, int] | None
     ready = 0
     newest_ms: int | None = None
     for n, facts in state.parts.items():
-        mark = facts.marks.get("state")
+        mark = facts.mark("state")
         if n == SELF or mark is None:
             continue
         newest_ms = mark.at_ms if newest_ms is None else max(newest_ms, mark.at_ms)
@@ -140,7 +140,7 @@ def _full_batteries(state: DeviceState, now_ms: int) -> tuple[Value, int] | None
 
 def _own(name: str) -> Export:
     def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.marks.get(name)
+        mark = state.own.mark(name)
         return None if mark is None else (state.own.values[name], mark.at_ms)
 
     return Export(role="cabinet", name=name, type="bool", read=read, fresh_s=FRESH_S, sources=(name,))

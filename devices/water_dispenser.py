@@ -90,8 +90,9 @@ class FilterChanged(Event):
 
 def _level(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
     """`off`, `empty`, `low`, `hot` or `ok`; as old as the oldest fact that it rests on."""
-    values, marks = state.own.values, state.own.marks
-    told = [marks[name].at_ms for name in ("state", "tank_level_pct", "serving") if name in marks]
+    own, values = state.own, state.own.values
+    marks = map(own.mark, ("state", "tank_level_pct", "serving"))
+    told = [mark.at_ms for mark in marks if mark is not None]
     if not told:
         return None
     as_of_ms = min(told)
@@ -106,7 +107,7 @@ def _level(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
         return "low", as_of_ms
     hot_c = values.get("hot_temp_c")
     if isinstance(hot_c, (int, float)) and hot_c >= HOT_C:
-        heated_ms = marks["hot_temp_c"].at_ms
+        heated_ms = own.as_of("hot_temp_c") or 0
         if heated_ms > now_ms - FRESH_S * 1000:
             return "hot", min(as_of_ms, heated_ms)
     return "ok", as_of_ms
@@ -114,7 +115,7 @@ def _level(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
 
 def _own(name: str, type_: ColumnType) -> Export:
     def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.marks.get(name)
+        mark = state.own.mark(name)
         return None if mark is None else (state.own.values[name], mark.at_ms)
 
     return Export(

@@ -106,11 +106,9 @@ def _meet_readings(connection: Connection, series: Inflow, fleet: Fleet, now_ms:
                     apply(member.kind, state, None, said.fields, said.parts, mark)
                     fleet.unwritten.parts[said.device] = since
                 own = state.own
-                for name, value in said.fields.items():
-                    known = own.marks.get(name)
-                    if known is not None and known < mark and own.values.get(name) == value:
-                        own.marks[name] = mark
-                        fleet.unwritten.ages[said.device.station] = since
+                same = [name for name, value in said.fields.items() if own.values.get(name) == value]
+                own.age(same, mark)
+                fleet.unwritten.ages[said.device.station] = since
                 state.seen_ms = max(state.seen_ms or 0, said.received_ms)
     for boot, numbers in heard.items():
         boot.written, fleet.unwritten.boots[boot] = False, since

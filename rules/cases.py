@@ -94,7 +94,7 @@ class _Story:
             part = _PART if self._rule.in_part and not self._is_own(name) else SELF
             facts = state.parts.setdefault(part, Facts())
             mark = Mark(_BEGIN_MS, step.at_ms, now_ms)
-            facts.marks[self._source(name, part)] = mark
+            facts.put(self._source(name, part), mark)
             if name not in facts.values or facts.values[name] != value:
                 facts.values[name] = value
                 changed.setdefault(part, []).append(name)

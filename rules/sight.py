@@ -78,7 +78,7 @@ class BoundRule:
             if value is None:
                 continue
             if fresh_ms:
-                mark = facts.marks.get(mark_name)
+                mark = facts.mark(mark_name)
                 if mark is None:
                     continue
                 at_ms = mark.at_ms
@@ -113,7 +113,7 @@ class BoundRule:
         for name, mark_name, _, from_own in self.looks:
             facts = state.parts.get(SELF if from_own else part)
             if name in names and facts is not None:
-                found[name] = facts.marks.get(mark_name)
+                found[name] = facts.mark(mark_name)
         return found
 
     def newer(self, state: DeviceState, part: int, than_ms: int, now_ms: int) -> Sight:
@@ -124,7 +124,7 @@ class BoundRule:
         inner = state.parts.get(part) if part else own
         for name, mark_name, fresh_ms, from_own in self.looks:
             source = own if from_own else inner
-            mark = source.marks.get(mark_name) if source is not None and fresh_ms else None
+            mark = source.mark(mark_name) if source is not None and fresh_ms else None
             if source is None or mark is None or mark.at_ms <= than_ms:
                 continue
             value = source.values.get(name)

@@ -31,6 +31,33 @@ def test_noting_that_a_report_was_repeated_ends_like_folding_it(told: list[tuple
     assert noted.copy() == folded
 
 
+@given(st.lists(st.tuples(st.sampled_from(range(4)), st.integers(0, 40)), unique_by=lambda one: one[1]))
+def test_each_value_is_that_of_the_highest_mark_in_whatever_order_told(told: list[tuple[int, int]]) -> None:
+    facts, highest = Facts(), dict[str, tuple[Mark, Value]]()
+    for which, seq in told:
+        mark = Mark(1, seq, seq * 1_000)
+        _, stale = facts.fold(REPORTS[which], mark)
+        assert stale == any(name in highest and mark < highest[name][0] for name in REPORTS[which])
+        for name, value in REPORTS[which].items():
+            highest[name] = max(highest.get(name, (mark, value)), (mark, value), key=lambda one: one[0])
+    assert facts.values == {name: value for name, (_, value) in highest.items()}
+    assert facts.marks == {name: mark for name, (mark, _) in highest.items()}
+    assert {name: facts.mark(name) for name in (*highest, "none")} == {**facts.marks, "none": None}
+    assert {name: mark for mark, *names in facts.by_mark() for name in names} == facts.marks
+
+
+@given(st.lists(st.tuples(st.sampled_from(range(4)), st.integers(0, 40)), unique_by=lambda one: one[1]))
+def test_saying_again_moves_the_marks_of_what_is_known_and_only_forward(told: list[tuple[int, int]]) -> None:
+    facts = Facts()
+    facts.fold({"bolt": "locked", "leaf": "closed"}, Mark(1, 20, 0))
+    expected = facts.marks
+    for which, seq in told:
+        mark = Mark(1, seq, 0)
+        facts.age(REPORTS[which], mark)
+        expected.update({n: max(mark, expected[n]) for n in REPORTS[which] if n in expected})
+        assert facts.marks == expected
+
+
 def test_only_the_same_report_of_the_same_boot_within_its_time_repeats() -> None:
     facts = Facts()
     fields = REPORTS[0]

@@ -38,7 +38,7 @@ class Borrowed(Event):
 
 
 def _umbrellas(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-    mark = state.own.marks.get("umbrellas")
+    mark = state.own.mark("umbrellas")
     return None if mark is None else (state.own.values["umbrellas"], mark.at_ms)
 
 

@@ -64,7 +64,7 @@ class Facts:
         told, others = list[str](), dict[str, Mark]()
         for mark, names in groups:
             if mark == facts._newest:
-                told += names
+                told += map(intern, names)
             else:
                 others.update(dict.fromkeys(map(intern, names), mark))
         facts._told, facts._others = _interned(tuple(told)), others or _NONE
@@ -208,8 +208,7 @@ def _interned(names: tuple[str, ...]) -> tuple[str, ...]:
     if known is None:
         if len(_NAMES) >= _MAX_NAMES:
             return names
-        known = tuple(map(intern, names))
-        _NAMES[known] = known
+        known = _NAMES[names] = names
     return known
 
 

@@ -35,13 +35,13 @@ class Said(NamedTuple):
 def said_since(connection: Connection, kind: str) -> Iterator[Said]:
     """Reports of all devices of a kind that are newer than their states and ages, in no order."""
     table = series_tables()[kind].own
-    metrics = [table.c[name] for name in series_tables()[kind].kind.metrics]
+    metrics = list(series_tables()[kind].kind.metrics)
     state, ages = device_state.c, station_ages.c
     since_ms = sa.case((ages.written_ms > state.seen_ms, ages.written_ms), else_=state.seen_ms)
     wanted = (
         sa.select(
             table.c.station, table.c.n, table.c.boot, table.c.seq, table.c.at_ms, table.c.received_ms,
-            *metrics,
+            *(table.c[name] for name in metrics),
         )
         .join(device_state, sa.and_(state.station == table.c.station, state.n == table.c.n))
         .outerjoin(station_ages, ages.station == state.station)
@@ -55,5 +55,5 @@ def said_since(connection: Connection, kind: str) -> Iterator[Said]:
             seq,
             at_ms,
             received_ms,
-            {m.name: value for m, value in zip(metrics, values, strict=True) if value is not None},
+            {name: value for name, value in zip(metrics, values, strict=True) if value is not None},
         )

@@ -14,7 +14,7 @@ from gateway.unwritten import WRITE_AGES_AFTER_MS, WRITE_PARTS_AFTER_MS
 from storage.inflow import Inflow
 from storage.series import SqlSeries
 from storage.series_outbox import Outbox
-from storage.states import get_state
+from storage.states import get_state, states_of
 from tests.gateway.house import ADCODE, Box, House
 from tests.gateway.skipping_clock import SkippingClock
 from tests.waiting import eventually
@@ -133,6 +133,39 @@ def test_a_cabinet_that_was_written_a_moment_ago_waits_and_a_restart_finds_what_
         1: 35.0, 2: 36.0,
     }  # fmt: skip
     assert fresh.states[device].parts == gateway._fleet.states[device].parts, "derived facts and ages, too"
+
+
+def test_ages_of_all_of_a_station_are_written_at_once_but_not_beyond_values_that_wait(
+    house: House, loop: MqttLoop
+) -> None:
+    house.clock = clock = SkippingClock()
+    house.gateway(Outbox())
+    box = Box(house, loop)
+    box.online()
+    _warm_up(box, 30.0)
+    _report(box, 1)
+    seq = _report(box, 2)
+    clock.skip(minutes=WRITE_AGES_AFTER_MS / 60_000 - 0.1)
+    last = _warm_up(box, 30.0, 31.0, 32.0)
+    clock.skip(minutes=0.11)
+
+    def written() -> dict[str, DeviceState]:
+        with house.database.read() as connection:
+            return {
+                row.device.kind: DeviceState.from_json(row.state, row.ages)
+                for row in states_of(connection, box.station)
+            }
+
+    def is_as_young_as_said() -> bool:
+        counted = written()["occupancy_sensor"].own.mark("count_raw")
+        return counted is not None and counted.seq == seq
+
+    eventually(is_as_young_as_said, 10, saying="the counter's age is written")
+    slot = written()["swap_cabinet"].parts[1]
+    mark = slot.mark("temp_c")
+    assert mark is not None
+    # Either the state has been written by now, or its values wait together with their age.
+    assert (slot.values["temp_c"], mark.seq) in {(32.0, last - 1), (33.0, last)}
 
 
 def test_a_cabinet_that_waits_is_written_soon(house: House, loop: MqttLoop) -> None:

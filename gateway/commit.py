@@ -159,7 +159,9 @@ class Committer:
         for device in overlay.exports:
             known = fleet.states.get(device)
             if known is not None:
-                known.refresh_at_ms = half_life_ms(fleet.stations[device.station].facts.get(device.short, {}))
+                told = fleet.stations[device.station].facts.get(device.short, {})
+                known.refresh_at_ms = half_life_ms(told)
+                known.renew_at_ms = half_life_ms(told, known.own.told_ms)
 
     def replays(self) -> list[tuple[int, Incoming]]:
         """Quarantined messages that somebody wants to be taken again."""

@@ -30,8 +30,6 @@ class DeviceState:
     clock_fault: bool = False
     refresh_at_ms: int = field(default=0, compare=False)
     """When what its station's row says of it wants to be said anew, by device time."""
-    renew_at_ms: int = field(default=0, compare=False)
-    """The same, as far as another message like the last one can make it younger."""
     written_ms: int = field(default=0, compare=False)
     """When its row was written last, by the hub's clock."""
     held_by: int = field(default=0, compare=False)

@@ -86,11 +86,6 @@ class Facts:
         """Where a value comes from; None if it was never reported."""
         return self._newest if name in self._told else self._others.get(name)
 
-    @property
-    def told_ms(self) -> int:
-        """When the newest message was true; 0 before the first."""
-        return self._newest.at_ms
-
     def by_mark(self) -> list[list[Any]]:
         """Each mark with the names that carry it (JSON-able)."""
         found: dict[int, list[Any]] = {}

@@ -50,8 +50,7 @@ def said_again(overlay: Overlay, incoming: Incoming, route: Route, caught_up: bo
         return False
     mark = Mark(boot.since_ms, seq, at_ms)
     facts = state.parts[SELF]
-    repeats_until_ms = facts.repeats(fields, mark)
-    until_ms = repeats_until_ms or same_until_ms(kind.derived, facts, fields, mark)
+    until_ms = facts.repeats(fields, mark) or same_until_ms(kind.derived, facts, fields, mark)
     if not until_ms:
         return False
     before = overlay.same.get(id(state))
@@ -70,8 +69,7 @@ def said_again(overlay: Overlay, incoming: Incoming, route: Route, caught_up: bo
     if received_ms - at_ms > overlay.fleet.late_ms:
         overlay.boot_rows[boot] = None
     overlay.again += 1
-    # What the last message did not renew, the same message does not renew either.
-    if at_ms < (state.renew_at_ms if repeats_until_ms else state.refresh_at_ms):
+    if at_ms < state.refresh_at_ms:
         overlay.same[id(state)] = Same(device, state, fields, mark, until_ms, received_ms)
     else:
         # What its station's row tells of it is getting old: the row wants these ages.

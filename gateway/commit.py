@@ -159,9 +159,7 @@ class Committer:
         for device in overlay.exports:
             known = fleet.states.get(device)
             if known is not None:
-                told = fleet.stations[device.station].facts.get(device.short, {})
-                known.refresh_at_ms = half_life_ms(told)
-                known.renew_at_ms = half_life_ms(told, known.own.told_ms)
+                known.refresh_at_ms = half_life_ms(fleet.stations[device.station].facts.get(device.short, {}))
 
     def replays(self) -> list[tuple[int, Incoming]]:
         """Quarantined messages that somebody wants to be taken again."""

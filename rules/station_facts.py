@@ -58,13 +58,9 @@ def wants_renewal(known: DeviceFacts, facts: DeviceFacts) -> bool:
     return False
 
 
-def half_life_ms(facts: DeviceFacts, after_ms: int = -1) -> int:
-    """When less than half of the shortest validity is left, by the facts' own times.
-
-    A fact of which that was so before `after_ms` does not count.
-    """
-    halves_ms = [(f.as_of_ms + f.valid_until_ms) // 2 for f in facts.values()]
-    return min([ms for ms in halves_ms if ms > after_ms], default=2**62)
+def half_life_ms(facts: DeviceFacts) -> int:
+    """When less than half of the shortest validity is left, by the facts' own times."""
+    return min([(f.as_of_ms + f.valid_until_ms) // 2 for f in facts.values()], default=2**62)
 
 
 def by_role(members: Iterable[Member], facts: Mapping[str, DeviceFacts], now_ms: int) -> dict[str, Value]:

@@ -213,6 +213,9 @@ class Committer:
         known = self._fleet.states.get(device)
         if known is None or device in overlay.overdue or state.watch != known.watch:
             return True
+        if known.seen_ms is None and state.seen_ms is not None:
+            # Ages stand beside a row: the first word of a device makes one, even if it tells nothing.
+            return True
         if state.tells_the_same(known):
             return False
         patient = len(state.parts) > 1 and self._series.in_order and state.clock_fault == known.clock_fault

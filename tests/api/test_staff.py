@@ -15,7 +15,7 @@ from storage import audit, commands, notices, quarantine, states
 from storage.commands import NewCommand
 from storage.quarantine import BadRow
 from storage.series_row import SeriesRow
-from storage.states import StateRow
+from storage.states import AgesRow, StateRow
 from tests.api.conftest import CABINET, HERE, LOCK, World, paths
 
 FIRST = "000000000001aaaaaaaaaaaa"
@@ -112,6 +112,24 @@ def test_a_device_tells_each_field_with_its_unit_and_its_end(world: World) -> No
         "°C",
         "charging",
     )
+
+
+def test_a_device_is_as_young_as_its_station_knows_though_its_state_is_old(world: World) -> None:
+    report(world, age_s=600)
+    token, path = world.token("devices:read"), f"/api/v1/devices/{HERE}/swap_cabinet/1"
+    old = world.get(path, token)
+    assert old["data"] == "stale"
+    now_ms = world.clock.now_ms()
+    younger = (now_ms, {0: [[Mark(1, 9, now_ms)]], 3: [[Mark(1, 9, now_ms)]]})
+    with world.db.write() as conn:
+        states.upsert_ages(conn, [AgesRow(HERE, {CABINET.short: younger}, now_ms)])
+    device = world.get(path, token)
+    assert (device["data"], device["fields"]["power_w"]["value"]) == ("fresh", 800.0)
+    assert device["fields"]["power_w"]["as_of"] > old["fields"]["power_w"]["as_of"]
+    assert device["parts"]["3"]["temp_c"]["as_of"] > old["parts"]["3"]["temp_c"]["as_of"]
+    assert device["seen"] > old["seen"]
+    listed = world.get(f"/api/v1/devices?station={HERE}", token)["items"]
+    assert [one["seen"] for one in listed if one["kind"] == "swap_cabinet"] == [device["seen"]]
 
 
 def test_the_devices_of_a_station_and_whether_they_are_heard(world: World) -> None:

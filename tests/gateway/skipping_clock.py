@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from runtime.clock import WallClock
+from storage.inflow import Inflow
+from storage.series_outbox import Outbox
+from tests.gateway.house import Box, House
+from transport.loop import MqttLoop
 
 
 class SkippingClock:
@@ -21,3 +25,12 @@ class SkippingClock:
     def skip(self, minutes: float) -> None:
         """Let this much time have passed."""
         self.skipped_ms += round(minutes * 60_000)
+
+
+def skip_along(house: House, loop: MqttLoop, series: Inflow | None = None) -> tuple[SkippingClock, Box]:
+    """A gateway that lives by such a clock, and a box that is online."""
+    house.clock = clock = SkippingClock()
+    house.gateway(series or Outbox())
+    box = Box(house, loop)
+    box.online()
+    return clock, box

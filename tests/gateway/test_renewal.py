@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from domain import topics
-from storage.series_outbox import Outbox
 from tests.gateway.house import ADCODE, Box, House
-from tests.gateway.skipping_clock import SkippingClock
+from tests.gateway.skipping_clock import skip_along
 from tests.waiting import eventually
 from transport.loop import MqttLoop
 
@@ -42,10 +41,7 @@ def _left_s(house: House, box: Box) -> float:
 def test_devices_that_say_the_same_every_minute_have_their_row_written_once_in_a_while(
     house: House, loop: MqttLoop
 ) -> None:
-    house.clock = clock = SkippingClock()
-    house.gateway(Outbox())
-    box = Box(house, loop)
-    box.online()
+    clock, box = skip_along(house, loop)
     for kind, fields in REPORTS.items():
         _say(house, box, kind, **fields)
     first, rows = _written(house), 0
@@ -65,10 +61,7 @@ def test_devices_that_say_the_same_every_minute_have_their_row_written_once_in_a
 def test_a_fact_that_only_some_messages_tell_is_no_reason_to_write_with_all_others(
     house: House, loop: MqttLoop
 ) -> None:
-    house.clock = clock = SkippingClock()
-    house.gateway(Outbox())
-    box = Box(house, loop)
-    box.online()
+    clock, box = skip_along(house, loop)
     _say(house, box, "door_lock", **REPORTS["door_lock"])
     clock.skip(minutes=3)
     _say(house, box, "door_lock", leaf="closed")

@@ -16,7 +16,7 @@ from storage.series import SqlSeries
 from storage.series_outbox import Outbox
 from storage.states import get_state, states_of
 from tests.gateway.house import ADCODE, Box, House
-from tests.gateway.skipping_clock import SkippingClock
+from tests.gateway.skipping_clock import skip_along
 from tests.waiting import eventually
 from transport.loop import MqttLoop
 
@@ -85,10 +85,7 @@ def test_what_is_sent_again_after_a_restart_is_known_and_kept_once(
 def test_after_some_minutes_the_rows_are_written_by_themselves(
     house: House, loop: MqttLoop, series: Inflow
 ) -> None:
-    house.clock = clock = SkippingClock()
-    house.gateway(series)
-    box = Box(house, loop)
-    box.online()
+    clock, box = skip_along(house, loop, series)
     _report(box, 1)
     seq = _report(box, 4)
     clock.skip(minutes=WRITE_AGES_AFTER_MS / 60_000 + 0.1)
@@ -138,10 +135,7 @@ def test_a_cabinet_that_was_written_a_moment_ago_waits_and_a_restart_finds_what_
 def test_ages_of_all_of_a_station_are_written_at_once_but_not_beyond_values_that_wait(
     house: House, loop: MqttLoop
 ) -> None:
-    house.clock = clock = SkippingClock()
-    house.gateway(Outbox())
-    box = Box(house, loop)
-    box.online()
+    clock, box = skip_along(house, loop)
     _warm_up(box, 30.0)
     _report(box, 1)
     seq = _report(box, 2)
@@ -168,11 +162,22 @@ def test_ages_of_all_of_a_station_are_written_at_once_but_not_beyond_values_that
     assert (slot.values["temp_c"], mark.seq) in {(32.0, last - 1), (33.0, last)}
 
 
-def test_a_cabinet_that_waits_is_written_soon(house: House, loop: MqttLoop) -> None:
-    house.clock = clock = SkippingClock()
+def test_a_device_that_never_told_anything_but_was_heard_is_known_to_be_there(
+    house: House, loop: MqttLoop
+) -> None:
     house.gateway(Outbox())
     box = Box(house, loop)
     box.online()
+    seq = box.report("occupancy_sensor")
+    eventually(lambda: box.promised(seq), 10)
+    with house.database.read() as connection:
+        row = get_state(connection, box.device("occupancy_sensor"))
+    assert row is not None
+    assert row.seen_ms is not None
+
+
+def test_a_cabinet_that_waits_is_written_soon(house: House, loop: MqttLoop) -> None:
+    clock, box = skip_along(house, loop)
     _warm_up(box, 30.0, 31.0)
     assert _temperatures(house)["1"] == 31.0
     clock.skip(minutes=WRITE_PARTS_AFTER_MS / 60_000 + 0.01)

@@ -42,7 +42,7 @@ SENTENCES: Mapping[str, str] = {
     "again.reconnect": "After a reconnect everything held is sent again, once.",
     "again.stops": "What was acknowledged is not sent again.",
     "store.new": "When the hub's store is another one, everything held is sent again.",
-    "report.connect": "After each connect every device reports all its fields.",
+    "report.connect": "Every device reports all its fields at once after a start, soon after a reconnect.",
     "report.full": "Every field comes again within the time of a full report (10 min).",
     "report.period": "Every device reports at least as often as its kind says.",
     "command.nonce": "prepare is answered with a nonce of 16 bytes in base64url.",

@@ -11,7 +11,9 @@ from conform.link_watch import Session
 from devices.registry import kind_of
 from domain.ids import DeviceId
 
-CONNECT_REPORT_S = 15.0
+REPORT_AFTER_START_S = 15.0
+REPORT_AFTER_RECONNECT_S = 75.0
+"""A minute by the contract; and as for a start, some time on its way."""
 LATE = 1.1
 PERIODS = 1.5
 
@@ -23,7 +25,8 @@ Times = list[float]
 class _Device:
     heard: dict[Field, Times] = field(default_factory=dict)
     reports: list[tuple[float, int]] = field(default_factory=list)
-    after_connect: dict[int, set[Field]] = field(default_factory=dict)
+    after_connect: dict[int, dict[Field, float]] = field(default_factory=dict)
+    """By connection: how long after it began each field was first reported."""
 
 
 class ReportWatch:
@@ -57,8 +60,10 @@ class ReportWatch:
         names = _fields(message)
         for name in names:
             device.heard.setdefault(name, []).append(now_s)
-        if session is not None and session.fresh and now_s - session.started_s <= CONNECT_REPORT_S:
-            device.after_connect.setdefault(number, set()).update(names)
+        if session is not None and session.fresh:
+            after_connect = device.after_connect.setdefault(number, {})
+            for name in names:
+                after_connect.setdefault(name, now_s - session.started_s)
 
     def finish(self, sessions: list[Session], now_s: float) -> None:
         """Judge what only the end shows."""
@@ -70,11 +75,15 @@ class ReportWatch:
             self._findings.broken("report.period", "no device reported anything")
 
     def _judge_connects(self, id_: DeviceId, device: _Device, sessions: list[Session], now_s: float) -> None:
+        boots: set[str | None] = set()
         for number, session in enumerate(sessions):
             ended_s = now_s if session.ended_s is None else session.ended_s
-            if not session.fresh or ended_s - session.started_s < CONNECT_REPORT_S:
+            allowed_s = REPORT_AFTER_RECONNECT_S if session.boot in boots else REPORT_AFTER_START_S
+            boots.add(session.boot)
+            if not session.fresh or ended_s - session.started_s < allowed_s:
                 continue
-            missing = sorted(device.heard.keys() - device.after_connect.get(number, set()))
+            after_s = device.after_connect.get(number, {})
+            missing = sorted(name for name in device.heard if after_s.get(name, now_s) > allowed_s)
             told = f"{id_.short} on connection {number + 1}: "
             told += f"without {', '.join(missing[:5])}" if missing else f"{len(device.heard)} fields"
             self._findings.judge("report.connect", not missing, told)

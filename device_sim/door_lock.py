@@ -83,9 +83,9 @@ class DoorLock:
             return [word for word in words if isinstance(word, Finished)]
         return words
 
-    def report_all(self, now_ms: int) -> None:
-        """Send every field with the next tick."""
-        self._full_ms = now_ms
+    def report_all(self, by_ms: int) -> None:
+        """Let the next report be a full one."""
+        self._full_ms = min(by_ms, self._beat_ms, self._full_ms)
 
     def hears(self) -> bool:
         """No fault of its own makes it deaf; a frozen link does."""

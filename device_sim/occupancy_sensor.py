@@ -94,9 +94,9 @@ class OccupancySensor:
             words.append(Say("telemetry", fields))
         return [] if "silent" in self._faults else words
 
-    def report_all(self, now_ms: int) -> None:
-        """Send every field with the next tick."""
-        self._full_ms = now_ms
+    def report_all(self, by_ms: int) -> None:
+        """Let the next report be a full one."""
+        self._full_ms = min(by_ms, self._beat_ms, self._full_ms)
 
     def hears(self) -> bool:
         """Not while it is silent."""

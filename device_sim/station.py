@@ -29,6 +29,8 @@ from signing.keys import VerifyKey
 logger = logging.getLogger(__name__)
 
 VERSIONS = {"edge": "1.0"}
+REPORT_AFTER_RETURN_MS = 60_000
+"""Thousands return together: each lets its next report be the full one, by then at the latest."""
 Arguments = Mapping[str, object]
 
 
@@ -74,6 +76,8 @@ class Station:
         self._zero_ms = 0
         self._acts_s = math.inf
         """When one of the devices acts next by itself."""
+        self._introduced: str | None = None
+        """The boot that has reported everything on a connection."""
 
     @property
     def vanished(self) -> int:
@@ -132,10 +136,14 @@ class Station:
         )
 
     def ready(self, conn: int, now_ms: int, monotonic_s: float) -> None:
-        """The line stands: say so, send what is held, and report everything."""
-        self.box.is_connected(conn, monotonic_s)
+        """The line stands: say so, send what is held, and report everything, soon."""
+        box, by_ms = self.box, self._steady_ms(monotonic_s)
+        box.is_connected(conn, monotonic_s)
+        if self._introduced == box.boot:
+            by_ms += REPORT_AFTER_RETURN_MS
+        self._introduced = box.boot
         for device in self.devices.values():
-            device.behaviour.report_all(self._steady_ms(monotonic_s))
+            device.behaviour.report_all(by_ms)
         self.tick(now_ms, monotonic_s)
 
     def report(self, kinds: Container[str], now_ms: int, monotonic_s: float) -> None:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from conform.heard import Heard
+from conform.heard import Greeting, Heard
 from device_sim.station import Station
 from signing.command import to_base64url
 from tests.conform.bench import Mutant
@@ -139,6 +139,17 @@ class LeavesOut(Tracking):
         if seq not in self._cut:
             return out
         return [with_body(h, {k: v for k, v in body_of(h).items() if k != self._name}) for h in out]
+
+
+class HalfAReportAfterReturn(LeavesOut):
+    """Leaves presence out for the whole time in which a connection but the first wants to hear of it."""
+
+    def __init__(self) -> None:
+        super().__init__("presence")
+
+    def greets(self, greeting: Greeting) -> Greeting:
+        self._within_s = 76.0 if self.connects else None
+        return super().greets(greeting)
 
 
 class FallsSilent(Mutant):
@@ -282,7 +293,8 @@ MUTANTS: dict[str, tuple[str, Callable[[], Mutant]]] = {
     "silent after a reconnect": ("again.reconnect", SilentAfterReconnect),
     "repeats what is kept": ("again.stops", RepeatsWhatIsKept),
     "knows one store only": ("store.new", KnowsOneStoreOnly),
-    "half a report after a connect": ("report.connect", lambda: LeavesOut("presence", within_s=16.0)),
+    "half a report after a start": ("report.connect", lambda: LeavesOut("presence", within_s=16.0)),
+    "half a report after a reconnect": ("report.connect", HalfAReportAfterReturn),
     "falls silent": ("report.period", FallsSilent),
     "half a nonce": ("command.nonce", lambda: Changed(_cut_nonce, "reply")),
     "another nonce each time": ("command.same_nonce", AnotherNonceEachTime),

@@ -26,17 +26,35 @@ def test_a_kind_that_nobody_plays_is_refused_with_those_that_are() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(behaviours()))
-def test_after_each_connect_every_metric_is_reported(kind: str) -> None:
+def test_after_a_start_every_metric_is_reported_at_once(kind: str) -> None:
     town = Town(plan(kind))
     town.join()
     town.carry()
     (report,) = town.hub.of("telemetry", kind)
     assert set(kinds()[kind].metrics) <= set(report)
-    town.line.cut()
-    town.run(1)
+    town.fleet.inject(town.station.plan.id, None, "no_power", {"for_s": 30})
+    town.run(31)
+    told = len(town.hub.kept)
     town.join()
     town.carry()
-    assert set(kinds()[kind].metrics) <= set(town.hub.of("telemetry", kind)[-1])
+    assert set(kinds()[kind].metrics) <= set(town.telemetry_since(told)[kind])
+
+
+@pytest.mark.parametrize("kind", sorted(behaviours()))
+def test_after_a_reconnect_every_metric_comes_within_a_minute_and_nothing_is_said_for_it_alone(
+    kind: str,
+) -> None:
+    town, undisturbed = Town(plan(kind, visits_per_day=0)), Town(plan(kind, visits_per_day=0))
+    for one in (town, undisturbed):
+        one.join()
+        one.run(100)
+    town.line.cut()
+    town.join()
+    told = len(town.hub.kept)
+    for one in (town, undisturbed):
+        one.run(60)
+    assert set(kinds()[kind].metrics) <= set(town.telemetry_since(told)[kind])
+    assert len(town.hub.of("telemetry", kind)) == len(undisturbed.hub.of("telemetry", kind))
 
 
 @pytest.mark.parametrize("kind", sorted(behaviours()))

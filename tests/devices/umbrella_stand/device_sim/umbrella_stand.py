@@ -42,8 +42,8 @@ class UmbrellaStand:
         bay = take(self._bay, {"tray_ml": round(self._tray_ml, 1)}, now_ms)
         return [Say("telemetry", {**body, "bays": [{"n": 2, **bay}]} if bay else body)]
 
-    def report_all(self, now_ms: int) -> None:
-        self._full_ms = now_ms
+    def report_all(self, by_ms: int) -> None:
+        self._full_ms = min(by_ms, self._beat_ms, self._full_ms)
 
     def hears(self) -> bool:
         return True

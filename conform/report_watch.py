@@ -80,10 +80,10 @@ class ReportWatch:
             ended_s = now_s if session.ended_s is None else session.ended_s
             allowed_s = REPORT_AFTER_RECONNECT_S if session.boot in boots else REPORT_AFTER_START_S
             boots.add(session.boot)
-            if not session.fresh or ended_s - session.started_s < allowed_s:
-                continue
             after_s = device.after_connect.get(number, {})
             missing = sorted(name for name in device.heard if after_s.get(name, now_s) > allowed_s)
+            if not session.fresh or (missing and ended_s - session.started_s < allowed_s):
+                continue
             told = f"{id_.short} on connection {number + 1}: "
             told += f"without {', '.join(missing[:5])}" if missing else f"{len(device.heard)} fields"
             self._findings.judge("report.connect", not missing, told)

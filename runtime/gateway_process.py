@@ -13,6 +13,7 @@ from runtime import systemd
 from runtime.broker_address import broker_address
 from runtime.first_rulebook import seed
 from runtime.holidays import advise, timetables
+from runtime.huge_pages import Folding
 from runtime.installation import Installation
 from runtime.stopping import on_signal
 from storage.database import Database
@@ -40,7 +41,8 @@ def run_gateway(here: Installation) -> None:
         if here.settings.series == "sql":
             _advise(database)
         systemd.notify("READY=1")
-        gateway.run()
+        with Folding():
+            gateway.run()
     finally:
         database.close()
 

@@ -24,6 +24,7 @@ from runtime.broker_address import station_address
 from runtime.children import Child, ChildPlan
 from runtime.descriptors import make_room
 from runtime.first_stations import fill, to_simulate
+from runtime.huge_pages import Folding
 from runtime.installation import CannotStart, Installation
 from runtime.mosquitto_files import export_all
 from runtime.output import say
@@ -108,8 +109,10 @@ def _play(
         connects_per_s=connects_per_s,
     )
     control = Control(fleet, here.var_dir if parts == 1 else part_dir(here.var_dir, number))
+    folding = Folding()
     _listen(control)
     try:
+        folding.start()
         loop.start()
         fleet.start(loop)
         settle()
@@ -117,6 +120,7 @@ def _play(
             _tell_until_connected(here, fleet, len(mine), signals)
         signals.wait()
     finally:
+        folding.stop()
         turnstile.close()
         control.stop()
         fleet.stop()

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from bench.hall import make_gateway, open_hall
+from runtime.huge_pages import Folding
 from storage.series_outbox import Outbox
 
 
@@ -26,6 +27,8 @@ def main(var: str, url: str, port: int, outbox: bool, expected: int, warm: int) 
     while time.perf_counter() < deadline_s:
         gateway.turn()
         if not before and counts["messages"] > warm:
+            # As after the first minute of a gateway's process.
+            Folding(step_s=0.0).fold()
             began_s, began_cpu_s = time.perf_counter(), time.process_time()
             before = dict(counts)
         if counts["messages"] >= expected if expected else gateway.health.problems() == []:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 SMAPS: Final = Path("/proc/self/smaps")
 HUGE_PAGE: Final = 2 * 2**20
-FIRST_LOOK_S: Final = 15.0
+FIRST_LOOK_S: Final = 5.0
 LOOK_EVERY_S: Final = 60.0
 STEP_S: Final = 0.05
 """Between two huge pages: each takes about 5 ms, and whoever wants new memory meanwhile waits for it."""
@@ -68,7 +68,10 @@ def regions(smaps: Iterable[str]) -> Iterator[Region]:
 
 
 class Folding:
-    """Looks once a minute for what has come to be in use, in a thread of its own, and folds it."""
+    """Looks again and again for what has come to be in use, in a thread of its own, and folds it.
+
+    Often at first, while a process fills with what it loads, then once a minute.
+    """
 
     def __init__(self, *, first_look_s: float = FIRST_LOOK_S, step_s: float = STEP_S) -> None:
         self._stopped = threading.Event()
@@ -94,14 +97,8 @@ class Folding:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _run(self) -> None:
-        pause_s = self._first_look_s
-        while not self._stopped.wait(pause_s):
-            self._look()
-            pause_s = LOOK_EVERY_S
-
-    def _look(self) -> None:
-        """Fold what is worth it; what was refused is not asked for again."""
+    def fold(self) -> None:
+        """Fold what is worth it now; what was refused is not asked for again."""
         with SMAPS.open(encoding="utf-8", errors="replace") as lines:
             worth_it = [region for region in regions(lines) if region.is_worth_it]
         for page in (page for region in worth_it for page in region.pages if page not in self._refused):
@@ -109,6 +106,12 @@ class Folding:
                 return
             if not _fold(page):
                 self._refused.add(page)
+
+    def _run(self) -> None:
+        pause_s = self._first_look_s
+        while not self._stopped.wait(pause_s):
+            self.fold()
+            pause_s = min(2 * pause_s, LOOK_EVERY_S)
 
 
 def _fold(page: int) -> bool:

@@ -60,6 +60,6 @@ def test_memory_that_is_in_use_comes_to_lie_in_huge_pages() -> None:
             return next(region for region in regions(lines) if region.begin <= at < region.end)
 
     assert around().huge_bytes < 8 * HUGE_PAGE
-    with Folding(first_look_s=0.0, step_s=0.0):
+    with Folding(first_look_s=0.01, step_s=0.0):
         eventually(lambda: around().huge_bytes >= 60 * MB, 30, saying="most of it is folded")
     assert held.raw == b"\x01" * (64 * MB), "and holds what it held"

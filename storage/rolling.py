@@ -21,6 +21,7 @@ from storage.database import Database
 from storage.rollup_tables import late_hour
 from storage.rollups import HOUR_MS, Hour, hour_of
 from storage.series import Reading, Series
+from storage.states import first_boot_ms
 from storage.station_hours import UptimeHour, UseHour
 from storage.tables import device
 
@@ -111,6 +112,11 @@ def _begin(
         done_ms = rollups.rolled_until(connection, station)
         if done_ms is not None:
             return done_ms
+        begun_ms = first_boot_ms(connection, station)
+        if begun_ms is not None and begun_ms >= until_ms:
+            # It began within this hour: nobody needs to ask for each of its devices, of which a province has
+            # tens of thousands. What it brought from before is found when the hour is over.
+            return until_ms
         first = [series.first_ms(connection, one) for one in devices]
     return min((hour_of(at_ms) for at_ms in first if at_ms is not None), default=until_ms)
 

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import pytest
+from sqlalchemy import Connection
 
 from domain.facts import Value
 from domain.ids import DeviceId, edge_box
+from domain.watermark import Watermark
 from rules.calendar import Calendar
 from rules.station_view import Timetables
 from storage import registry, rollups, stations
@@ -24,6 +26,7 @@ from storage.rolling import AFTER_MS, STATIONS_AT_ONCE, roll
 from storage.rollups import HOUR_MS, Hour
 from storage.series import Reading, SqlSeries
 from storage.series_row import SeriesRow
+from storage.states import BootRow, upsert_boots
 from tests.storage.rows import NOON_MS, reading, station
 
 STATIONS = [f"331002-{n:04}" for n in range(1, 31)]
@@ -154,3 +157,37 @@ def test_an_hour_later_one_question_is_for_many_stations(place: Place) -> None:
     if isinstance(place.raw, Counted):
         silent = len(KINDS)
         assert place.raw.asked <= len(STATIONS) // STATIONS_AT_ONCE + 1 + silent
+
+
+class Watched(RolledSeries):
+    """Notes for which devices it is asked when they began."""
+
+    def __init__(self, raw: SqlSeries | Counted) -> None:
+        super().__init__(raw)
+        self.asked: list[DeviceId] = []
+
+    def first_ms(
+        self, connection: Connection, device: DeviceId, part: int = 0, from_ms: int = 0
+    ) -> int | None:
+        self.asked.append(device)
+        return super().first_ms(connection, device, part, from_ms)
+
+
+def test_a_station_that_began_within_this_hour_costs_no_question_until_it_is_over(place: Place) -> None:
+    began_ms = NOON_MS + 20 * MINUTE_MS
+    rows = said(NOON_MS - HOUR_MS, NOON_MS + HOUR_MS)
+    place.keep(rows)
+    with place.db.write() as connection:
+        boots = [
+            BootRow(edge_box(name), "b1", began_ms, None, None, Watermark(), began_ms) for name in STATIONS
+        ]
+        upsert_boots(connection, boots)
+    series = Watched(place.raw)
+
+    assert sum(1 for _ in roll(place.db, series, TIMETABLES, NOON_MS + 30 * MINUTE_MS)) == 0
+    assert series.asked == []
+
+    for _ in roll(place.db, series, TIMETABLES, NOON_MS + HOUR_MS + AFTER_MS):
+        pass
+    device = DeviceId(STATIONS[3], "climate_sensor", 1)
+    assert kept(place, device) == expected(rows, device), "with what it brought from before"

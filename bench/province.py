@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bench.core_speed import CoreSpeed
 from bench.hall import Hall, free_port, open_hall, publisher_password
 from bench.province_probe import Probe, add_probe_doors, probe_doors
 from bench.simulated_hub import cpu_s, environment, furnish_as_shipped, process, totals
@@ -88,7 +89,8 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
                 _until_drained(var, options.rate * 2, 120)
                 probe.start()
                 steady_ms = WallClock().now_ms()
-                steady = _steady(gateway, var, seconds)
+                with CoreSpeed() as speed:
+                    steady = _steady(gateway, var, seconds)
                 quiet_ms = list(probe.delays_ms)
                 return_ms = WallClock().now_ms()
                 back_s = time.perf_counter()
@@ -105,7 +107,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
         broker.stop()
     lost = _lost(hall, final, len(probe.delays_ms))
     hall.database.close()
-    _sum_up(options, devices, steady, quiet_ms, probe, back, storm, final, lost)
+    _sum_up(options, devices, steady, speed, quiet_ms, probe, back, storm, final, lost)
 
 
 def _steady(pid: int, var: Path, seconds: float) -> list[Sample]:
@@ -181,6 +183,7 @@ def _sum_up(
     options: argparse.Namespace,
     devices: int,
     steady: list[Sample],
+    speed: CoreSpeed,
     quiet_ms: list[float],
     probe: Probe,
     back: dict[str, float],
@@ -194,6 +197,7 @@ def _sum_up(
         "rss_mb": round(max(one.rss_mb for one in steady), 1),
         "rss_growth_mb": round(steady[-1].rss_mb - steady[half].rss_mb, 1),
         "cpu_share": round((steady[-1].cpu_s - steady[0].cpu_s) / span_s, 3),
+        "core_slowdown": round(speed.slowdown, 2),
         "messages_per_s": round((steady[-1].said - steady[0].said) / span_s, 1),
         "alert_p50_ms": _rank(quiet_ms, 0.5),
         "alert_p99_ms": _rank(quiet_ms, 0.99),
@@ -205,6 +209,7 @@ def _sum_up(
         "alerts_after_return": storm,
         **back,
     }
+    print(f"cores: a fixed loop took {figures['core_slowdown']:g} times the CPU that it took at its best")
     for name, value, goal in (
         ("gateway memory, MB", figures["rss_mb"], GOAL_RSS_MB),
         ("gateway, share of a core", figures["cpu_share"], GOAL_CPU),

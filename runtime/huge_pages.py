@@ -87,7 +87,7 @@ class Folding:
         self.stop()
 
     def start(self) -> None:
-        """Begin, where there is such a thing."""
+        """Begin, where a process is told how its memory lies."""
         if SMAPS.exists():
             self._thread.start()
 
@@ -99,8 +99,12 @@ class Folding:
 
     def fold(self) -> None:
         """Fold what is worth it now; what was refused is not asked for again."""
-        with SMAPS.open(encoding="utf-8", errors="replace") as lines:
-            worth_it = [region for region in regions(lines) if region.is_worth_it]
+        try:
+            with SMAPS.open(encoding="utf-8", errors="replace") as lines:
+                worth_it = [region for region in regions(lines) if region.is_worth_it]
+        except OSError:
+            # Another system than Linux, or one that does not tell: memory stays as it is.
+            return
         for page in (page for region in worth_it for page in region.pages if page not in self._refused):
             if self._stopped.wait(self._step_s):
                 return

@@ -93,7 +93,9 @@ def said_since(connection: Connection, kind: str) -> Iterator[Said]:
         except BadMessage:
             # It was understood when it came; a program that reads it otherwise only loses its age.
             continue
-        yield Said(device, kept.boot, kept.seq, kept.at_ms, kept.received_ms, reading.fields, reading.parts)
+        yield Said(
+            device, kept.boot, kept.seq, kept.at_ms, kept.received_ms, reading.fields, reading.parts
+        )
 
 
 class Outbox:

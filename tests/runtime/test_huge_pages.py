@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from runtime.huge_pages import HUGE_PAGE, SMAPS, Folding, Region, regions
 from tests.waiting import eventually
 
 MB = 2**20
+SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 LINES = """\
 55d0c0000000-55d0c0400000 rw-p 00000000 00:00 0                          [heap]
 Size:               4096 kB
@@ -26,6 +28,10 @@ AnonHugePages:         0 kB
 7f1400000000-7f1400200000 rw-p 00000000 00:00 0                          [stack]
 Rss:                2048 kB
 """
+
+
+def kernel() -> tuple[int, ...]:
+    return tuple(int(number) for number in platform.release().split(".")[:2])
 
 
 def test_regions_without_a_file_are_read_with_what_is_in_use() -> None:
@@ -46,10 +52,11 @@ def test_only_whole_huge_pages_within_a_region_are_asked_for() -> None:
     assert list(Region(MB, 7 * MB, 0, 0).pages) == [2 * MB, 4 * MB]
 
 
-@pytest.mark.skipif(not SMAPS.exists(), reason="only Linux tells a process how its memory lies")
 @pytest.mark.skipif(
-    tuple(int(n) for n in platform.release().split(".")[:2]) < (6, 1) if SMAPS.exists() else False,
-    reason="Linux folds memory on demand from 6.1 on",
+    not SETTING.exists() or kernel() < (6, 1), reason="only Linux folds memory on demand, from 6.1 on"
+)
+@pytest.mark.skipif(
+    SETTING.exists() and "[always]" in SETTING.read_text(), reason="memory lies in huge pages by itself here"
 )
 def test_memory_that_is_in_use_comes_to_lie_in_huge_pages() -> None:
     held = ctypes.create_string_buffer(b"\x01" * (64 * MB), 64 * MB)

@@ -14,9 +14,16 @@ from storage.tables import shard
 
 # Made once: it is asked in every transaction of a gateway.
 _CHECKED = (
-    sa.select(shard.c.epoch, shard.c.holder)
-    .where(shard.c.i == sa.bindparam("of"))
-    .with_for_update(read=True)
+    sa.select(shard.c.epoch, shard.c.holder).where(shard.c.i == sa.bindparam("of")).with_for_update(read=True)
+)
+# PostgreSQL ends a transaction whose client says nothing, but not always after an executemany: psycopg's last
+# message may be a Flush there, and the server counts no idle time from that until the next one.
+_END_SILENT = sa.text(
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    " WHERE usename = current_user AND datname = current_database() AND wait_event = 'ClientRead'"
+    " AND state_change < clock_timestamp() - current_setting('idle_in_transaction_session_timeout')::interval"
+    " AND pid IN (SELECT pid FROM pg_locks"
+    " WHERE locktype = 'relation' AND relation = 'shard'::regclass AND mode = 'RowShareLock')"
 )
 
 
@@ -42,10 +49,13 @@ class Holder(NamedTuple):
 def take(connection: Connection, i: int, name: str, now_ms: int) -> int:
     """Make the process called `name` the only one who may commit for shard `i`; returns its epoch.
 
-    On PostgreSQL it waits for the transaction of the one before it; on SQLite for any transaction,
-    so also for that of a frozen process. Then StorageUnavailable comes, and `holder` (in a
-    transaction that reads) tells whom to look for.
+    It waits for the transaction of the one before it; on PostgreSQL it ends that when nothing was
+    said in it for as long as an idle transaction may last. On SQLite it waits for any transaction, so
+    also for that of a frozen process. Then StorageUnavailable comes, and `holder` (in a transaction
+    that reads) tells whom to look for.
     """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_END_SILENT)
     epoch: int | None = connection.scalar(
         sa.update(shard)
         .where(shard.c.i == i)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 
+import psycopg
 import pytest
 
 from domain.errors import NotFound, ShardLost, StorageUnavailable
 from storage import shards, versions
 from storage.database import Database, open_database
 from storage.shards import Worker
+from tests.waiting import eventually
 
 
 def test_who_comes_later_has_the_shard_and_the_one_before_is_told(db: Database) -> None:
@@ -40,6 +42,36 @@ def test_nobody_takes_the_shard_inside_a_transaction_that_checked_it(db: Databas
         with hurried.read() as reading:
             assert shards.holder(reading, 0).holder == "a:1"
     hurried.close()
+
+
+@pytest.mark.integration
+def test_who_froze_after_writing_many_rows_keeps_the_shard_no_longer_than_an_idle_transaction_lasts(
+    migrated_postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL by itself would wait for ever."""
+    monkeypatch.setattr("storage.database.IDLE_IN_TRANSACTION_MS", 500)
+    first, second = (open_database(migrated_postgresql_url, lock_wait_s=0.2) for _ in range(2))
+    with first.write() as connection:
+        epoch = shards.take(connection, 0, "a:1", 1000)
+
+    def taken() -> int:
+        try:
+            with second.write() as connection:
+                return shards.take(connection, 0, "b:2", 2000)
+        except StorageUnavailable:
+            return 0
+
+    with pytest.raises(StorageUnavailable), first.write() as connection:
+        shards.check(connection, 0, epoch)
+        # The last that psycopg says in an executemany whose answers are still on their way.
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        driver.pgconn.send_flush_request()
+        driver.pgconn.flush()
+        assert not taken(), "a moment of silence is none"
+        assert eventually(taken, 10) == epoch + 1
+    first.close()
+    second.close()
 
 
 def test_two_transactions_of_the_same_owner_do_not_wait_for_each_other_on_postgresql(db: Database) -> None:

@@ -39,7 +39,7 @@ run: $(RUNNABLE)
 	@exec ./waystation up
 
 test: $(DEVELOPERS)
-	@$(PY) -m pytest -n $(WORKERS) -m 'not docker'
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not docker'
 	@echo 'Left out: the tests that start all containers. make containers runs them, with a Docker engine.'
 
 # What failed here is remembered apart, so that `make again` never starts containers.

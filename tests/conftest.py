@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,21 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     skipping.refuse(report)
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that may take long come first: at the end, no worker is left alone with one of them.
+
+    What only computes comes last. Within that the order stays as it was drawn.
+    """
+    allowed_s: Counter[Path] = Counter()
+    waits = set()
+    for item in items:
+        own = item.get_closest_marker("timeout")
+        allowed_s[item.path] += own.args[0] if own else 0
+        if any(item.get_closest_marker(name) for name in ("integration", "chaos", "browser")):
+            waits.add(item.path)
+    items.sort(key=lambda item: (item.path not in waits, -allowed_s[item.path]))
 
 
 def pytest_collection_finish() -> None:

@@ -52,9 +52,13 @@ class Shell:
 
     def until(self, line: str, expected: str, timeout_s: float) -> None:
         """Type a line again and again until it prints what is expected."""
-        eventually(
-            lambda: expected in self.type(line), timeout_s, every_s=0.4, saying=f"{expected} from {line}"
-        )
+
+        def shows() -> bool:
+            said = self.type(line)
+            assert expected in said, f"{line} says {said}"
+            return True
+
+        eventually(shows, timeout_s, every_s=0.4)
 
     def start(self, line: str) -> None:
         """Type a line that goes on until Ctrl-C."""

@@ -64,7 +64,7 @@ def look(terminal: Shell, line: str) -> None:
     elif line.startswith("get 'history"):
         terminal.until(line, "31.5", 1)
     elif line.startswith("get 'alerts"):
-        terminal.until(line, "battery_overheat", 30)
+        terminal.until(line, "battery_runaway", 10)
     elif line.startswith("./waystation quarantine"):
         terminal.until(line, "slots.0.temp_c", 10)
     elif line.startswith("say "):

@@ -11,13 +11,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench.hall import free_port, furnish, open_hall, publisher_password
+from bench.hall import furnish, open_hall, publisher_password
 from bench.mix import messages, province
 from bench.preload import preload
 from domain import topics
 from runtime.broker import Broker
 from runtime.clock import WallClock
 from runtime.gateway_process import SQL_STATIONS
+from tests.ports import free_port
 
 FIRST = 3
 SAID_PER_S = 0.06

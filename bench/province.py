@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bench.core_speed import CoreSpeed
-from bench.hall import Hall, free_port, open_hall, publisher_password
+from bench.hall import Hall, open_hall, publisher_password
 from bench.province_probe import Probe, add_probe_doors, probe_doors
 from bench.simulated_hub import cpu_s, environment, furnish_as_shipped, process, totals
 from runtime.broker import Broker
@@ -26,6 +26,7 @@ from runtime.settings import Settings
 from storage import shards, tables
 from storage.migrate import upgrade
 from storage.outbox_tables import outbox
+from tests.ports import free_port
 
 GOAL_RSS_MB, GOAL_CPU, GOAL_P99_MS, AIM_P99_MS, GOAL_LIVE_S = 600, 0.30, 250.0, 100.0, 60.0
 START_WITHIN_S = 600.0

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from api.board import Board
-from bench.hall import Hall, free_port, open_hall
+from bench.hall import Hall, open_hall
 from bench.simulated_hub import ask_simulator, cpu_s, environment, furnish_as_shipped, process, totals
 from device_sim.control import ask
 from domain import topics
@@ -31,6 +31,7 @@ from runtime.settings import Settings
 from storage.migrate import upgrade
 from storage.outbox_tables import outbox
 from storage.tables import alert, event, quarantine, speaker
+from tests.ports import free_port
 
 GOAL_LIVE_S = 60.0
 WITHIN_S = 600.0

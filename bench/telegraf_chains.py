@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
-from bench.hall import free_port, furnish, open_hall
+from bench.hall import furnish, open_hall
 from device_sim.station_plan import StationPlan
 from domain import topics
 from runtime.broker import Broker
@@ -23,6 +23,7 @@ from storage import sending
 from storage.influx_points import BESIDES
 from storage.influx_setup import prepare
 from tests.influx import CACHE, InfluxServer
+from tests.ports import free_port
 
 TREE: Final = Path(__file__).resolve().parent.parent
 SESSION: Final = "bench-telegraf"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx2
 
-from bench.hall import Hall, free_port, furnish, open_hall, publisher_password
+from bench.hall import Hall, furnish, open_hall, publisher_password
 from bench.locks import ADCODE, Locks, Moments
 from bench.mix import messages, province
 from bench.preload import preload
@@ -26,6 +26,7 @@ from domain.ids import DeviceId, edge_box
 from runtime.broker import Broker
 from runtime.clock import WallClock
 from storage import registry, shards, stations, tokens
+from tests.ports import free_port
 
 RATE_PER_S = 1_200
 GOALS_MS = {"traffic": 50.0, "backlog": 300.0}

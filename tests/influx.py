@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import urllib.error
@@ -19,6 +18,7 @@ from pathlib import Path
 from storage.influx import InfluxAt
 from storage.influx_setup import prepare
 from tests import containers
+from tests.ports import free_port
 from tests.waiting import eventually
 
 URL = "WAYSTATION_TEST_INFLUX_URL"
@@ -41,7 +41,7 @@ class InfluxServer:
     def __init__(self, program: Path, folder: Path | None = None) -> None:
         self._program = program
         self.folder = folder or Path(tempfile.mkdtemp(prefix="influx-"))
-        self.port = _free_port()
+        self.port = free_port()
         self._keeper: subprocess.Popen[str] | None = None
         self.pid = 0
 
@@ -148,9 +148,3 @@ def _container() -> Iterator[InfluxAt | str]:
         eventually(lambda: answers(at.url), 60, every_s=0.2, saying="the container answers")
         prepare(at, 30, 730)
         yield at
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

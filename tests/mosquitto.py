@@ -23,6 +23,7 @@ from runtime.mosquitto_files import Ports, export
 from runtime.secrets import Secrets
 from runtime.station_passwords import StationLogin
 from tests import containers
+from tests.ports import free_port
 from tests.waiting import eventually
 
 PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
@@ -58,7 +59,7 @@ class Mosquitto:
         self._secrets = secrets
         self._process: subprocess.Popen[bytes] | None = None
         prepare(var, ["localhost", LOOPBACK], WallClock().now_ms())
-        self.hub_port, self.station_port = free_ports()
+        self.hub_port, self.station_port = free_port(), free_port()
         self.let_in(logins)
         configuration = self.folder / "mosquitto.conf"
         here_only = re.sub(r"(?m)^listener \d+$", rf"\g<0> {LOOPBACK}", configuration.read_text("utf-8"))
@@ -117,11 +118,3 @@ class Mosquitto:
         except OSError:
             return False
         return True
-
-
-def free_ports() -> tuple[int, int]:
-    """Two ports that were free a moment ago."""
-    with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind((LOOPBACK, 0))
-        return int(one.getsockname()[1]), int(other.getsockname()[1])

@@ -15,6 +15,7 @@ from api.server import CannotListen, listen
 from storage.database import Database
 from tests.api.conftest import TREE, World
 from tests.api.serving import EventClient, serving
+from tests.ports import free_port
 from tests.waiting import eventually
 
 PROGRAM = """
@@ -27,12 +28,6 @@ world.build()
 serve(world.app, "127.0.0.1", int(sys.argv[2]))
 print("ended well")
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ready(port: int) -> bool:

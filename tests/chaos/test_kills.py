@@ -78,14 +78,14 @@ def killer(house: House, rng: random.Random) -> Iterator[Killer]:
 
 
 def test_nothing_acknowledged_is_lost_or_doubled_whatever_is_killed(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, migrated_url: str
 ) -> None:
     rng = random.Random(SEED)
     print(f"\nWAYSTATION_TEST_SEED={SEED} WAYSTATION_TEST_KILLS={KILLS} repeats this")
     began_s = time.monotonic()
     forced = {rng.randrange(KILLS): n for n in range(STATIONS // 2)}
     hot = {rng.randrange(KILLS): n for n in range(STATIONS // 2, STATIONS)}
-    with open_house(tmp_path / "var", database_url, STATIONS) as house:
+    with open_house(tmp_path / "var", migrated_url, STATIONS) as house:
         with killer(house, rng) as death, town(house, STATIONS, SEED, MESSAGES_PER_S) as people:
             people.stations[0].mischief.duplicates = True
             people.stations[1].mischief.reorder_within_s = 0.5

@@ -20,7 +20,7 @@ import yaml
 
 from runtime.settings import TREE
 from tests.deploy.compose_file import why_no_compose
-from tests.deploy.free_port import free_port
+from tests.ports import free_port
 from tests.waiting import eventually
 
 WITHOUT_GRAFANA = TREE / ".ci" / "compose.stand-ins.yml"

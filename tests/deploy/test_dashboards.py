@@ -19,9 +19,9 @@ import yaml
 
 from runtime.settings import TREE
 from tests import influx as influx_server
-from tests.deploy.free_port import free_port
 from tests.e2e.running import Running, command, new_settings, running
 from tests.influx import InfluxServer
+from tests.ports import free_port
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]

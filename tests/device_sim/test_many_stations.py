@@ -19,7 +19,7 @@ from runtime.descriptors import make_room
 from runtime.first_stations import divisions
 from runtime.secrets import load_or_create_secrets
 from tests.device_sim.town import KEY
-from tests.gateway.house import free_ports
+from tests.ports import free_port
 from tests.waiting import eventually
 from transport.loop import MqttLoop
 
@@ -31,7 +31,7 @@ SPEAKING = STATIONS - 8
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[tuple[Broker, int]]:
     """A broker of the hub, and the port on which it takes stations."""
-    mqtt_port, nats_port = free_ports(2)
+    mqtt_port, nats_port = free_port(), free_port()
     made = Broker(tmp_path, mqtt_port, nats_port)
     make_room(STATIONS)
     made.start()

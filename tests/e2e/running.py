@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runtime.settings import TREE
+from tests.ports import free_port
 from tests.waiting import eventually
 
 PORTS = ("WAYSTATION_API_PORT", "WAYSTATION_MQTT_PORT", "WAYSTATION_NATS_PORT")
@@ -29,12 +29,8 @@ class Answer(NamedTuple):
 
 
 def new_settings(var_dir: Path, stations: int = 12) -> dict[str, str]:
-    """Settings for a hub of its own, on ports that were free a moment ago."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in PORTS]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        ports = {name: str(one.getsockname()[1]) for name, one in zip(PORTS, sockets, strict=True)}
+    """Settings for a hub of its own, on ports of its own."""
+    ports = {name: str(free_port()) for name in PORTS}
     return {"WAYSTATION_VAR_DIR": str(var_dir), "WAYSTATION_STATIONS": str(stations), **ports}
 
 

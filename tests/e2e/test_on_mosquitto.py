@@ -14,7 +14,8 @@ import pytest
 from runtime.settings import TREE
 from tests.e2e.running import Running, command, new_settings, running
 from tests.e2e.shell import Shell, shell, typed_lines
-from tests.mosquitto import PROGRAM, free_ports
+from tests.mosquitto import PROGRAM
+from tests.ports import free_port
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -36,7 +37,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     if PROGRAM is None:
         pytest.skip("mosquitto is not installed")
     folder = tmp_path_factory.mktemp("hub")
-    hub_port, station_port = free_ports()
+    hub_port, station_port = free_port(), free_port()
     settings = new_settings(folder / "var", stations=4) | {
         "WAYSTATION_MQTT_PORT": str(hub_port),
         "WAYSTATION_MQTT_TLS_PORT": str(station_port),
@@ -142,7 +143,7 @@ def test_passwords_stand_hashed_and_closed_to_others(house: House) -> None:
 def test_a_hub_that_was_started_first_says_what_it_waits_for(tmp_path: Path) -> None:
     if PROGRAM is None:
         pytest.skip("mosquitto is not installed")
-    hub_port, station_port = free_ports()
+    hub_port, station_port = free_port(), free_port()
     settings = new_settings(tmp_path / "var", stations=0) | {
         "WAYSTATION_BROKER": "mosquitto",
         "WAYSTATION_MQTT_PORT": str(hub_port),

@@ -19,8 +19,8 @@ def broker_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def house(tmp_path: Path, database_url: str, broker_kind: str) -> Iterator[House]:
-    with open_house(tmp_path / "var", database_url, broker_kind=broker_kind) as house:
+def house(tmp_path: Path, migrated_url: str, broker_kind: str) -> Iterator[House]:
+    with open_house(tmp_path / "var", migrated_url, broker_kind=broker_kind) as house:
         yield house
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from storage.inflow import Inflow
 from storage.migrate import upgrade
 from storage.series import SqlSeries
 from tests.gateway.brokers import EMBEDDED, BrokerPlace, HouseBroker
+from tests.ports import free_port
 from tests.waiting import eventually
 from transport.hub import HubLink
 from transport.lane import LaneOptions
@@ -37,17 +37,6 @@ from transport.station_link import StationLink, StationOptions
 ADCODE = "331002"
 RULEBOOK = Path(__file__).resolve().parents[2] / "rules" / "rulebook.yaml"
 KINDS = ("door_lock", "occupancy_sensor", "swap_cabinet")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on at the moment."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def station_id(number: int) -> str:
@@ -242,7 +231,7 @@ class Box:
 @contextmanager
 def open_house(var: Path, url: str, stations_count: int = 2, broker_kind: str = EMBEDDED) -> Iterator[House]:
     """Broker and database, furnished; gateways and boxes are started by the test."""
-    mqtt_port, nats_port = free_ports(2)
+    mqtt_port, nats_port = free_port(), free_port()
     now_ms = WallClock().now_ms()
     keys = load_or_create_secrets(var, now_ms)
     names = [station_id(number) for number in range(1, stations_count + 1)]

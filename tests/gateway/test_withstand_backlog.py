@@ -51,10 +51,10 @@ def pile_up(house: House, count: int) -> None:
 
 @pytest.mark.parametrize("broker_kind", EVERY_BROKER, indirect=True)
 def test_while_a_backlog_drains_a_door_opens_and_a_forced_door_is_told(
-    tmp_path: Path, database_url: str, loop: MqttLoop, broker_kind: str
+    tmp_path: Path, migrated_url: str, loop: MqttLoop, broker_kind: str
 ) -> None:
     count = BACKLOG if broker_kind == EMBEDDED else min(BACKLOG, BACKLOG_ELSEWHERE)
-    with open_house(tmp_path / "var", database_url, STATIONS + 1, broker_kind) as house:
+    with open_house(tmp_path / "var", migrated_url, STATIONS + 1, broker_kind) as house:
         house.gateway()
         house.stop_gateways()
         gateway = GatewayProcess(house)

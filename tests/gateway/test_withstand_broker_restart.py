@@ -52,8 +52,8 @@ class ReportingBox(KeepingBox):
 
 
 @pytest.fixture
-def town(tmp_path: Path, database_url: str) -> Iterator[House]:
-    with open_house(tmp_path / "var", database_url, STATIONS) as house:
+def town(tmp_path: Path, migrated_url: str) -> Iterator[House]:
+    with open_house(tmp_path / "var", migrated_url, STATIONS) as house:
         house.clock = SkippingClock()
         yield house
 

@@ -12,9 +12,9 @@ from transport.loop import MqttLoop
 
 
 @pytest.fixture
-def house(tmp_path: Path, database_url: str) -> Iterator[House]:
+def house(tmp_path: Path, migrated_url: str) -> Iterator[House]:
     """Broker and database with two stations."""
-    with open_house(tmp_path / "var", database_url) as house:
+    with open_house(tmp_path / "var", migrated_url) as house:
         yield house
 
 

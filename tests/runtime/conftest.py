@@ -12,8 +12,9 @@ import pytest
 from runtime.broker import Broker
 from runtime.secrets import load_or_create_secrets
 from storage.database import Database, open_database
+from tests.ports import free_port
 from tests.runtime.command_line import Waystation, run
-from tests.runtime.listener import Connect, Listener, RunningBroker, free_port
+from tests.runtime.listener import Connect, Listener, RunningBroker
 
 
 @pytest.fixture(scope="module")

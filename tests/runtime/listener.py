@@ -20,13 +20,6 @@ ADCODE = "331002"
 ALICE, BOB = "331002-0001", "331002-0002"
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody holds at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Delivered(NamedTuple):
     """One message as a client received it."""
 

@@ -26,13 +26,13 @@ from domain.ids import DeviceId
 from runtime.broker import Broker, BrokerFailed, reload_broker
 from runtime.broker_config import Tls
 from runtime.secrets import load_or_create_secrets
+from tests.ports import free_port
 from tests.runtime.listener import (
     ADCODE,
     ALICE,
     BOB,
     Connect,
     RunningBroker,
-    free_port,
     password_of,
 )
 from tests.waiting import eventually

@@ -26,8 +26,9 @@ from runtime.mosquitto_certificate import keep_certificate
 from runtime.settings import TREE, load_settings
 from runtime.watched_files import WatchedFiles
 from tests.mosquitto import PROGRAM
+from tests.ports import free_port
 from tests.runtime.command_line import STATION, Waystation, add
-from tests.runtime.listener import ADCODE, Listener, free_port
+from tests.runtime.listener import ADCODE, Listener
 from tests.runtime.test_broker import self_signed
 from tests.waiting import eventually
 

@@ -20,8 +20,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from domain import topics
 from domain.ids import DeviceId
 from runtime.settings import TREE
+from tests.ports import free_port
 from tests.runtime.command_line import run
-from tests.runtime.listener import RunningBroker, free_port
+from tests.runtime.listener import RunningBroker
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration

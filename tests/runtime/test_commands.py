@@ -106,7 +106,7 @@ def test_an_argument_of_a_fault_that_is_no_number_is_a_wrong_use(waystation: Way
 
 
 def test_without_a_broker_a_message_is_refused_in_one_sentence(waystation: Waystation) -> None:
-    from tests.runtime.listener import free_port
+    from tests.ports import free_port
 
     topic = f"ws/331002/{STATION}/quick/station/0/link"
     said = waystation("station", "say", topic, "{}", WAYSTATION_MQTT_PORT=str(free_port()))

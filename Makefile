@@ -10,7 +10,10 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 unexport PYTHONDONTWRITEBYTECODE
 
 KILLS ?= 20
-WORKERS ?= 2
+# Most tests wait for processes of theirs, so four keep two cores busy.
+WORKERS ?= 4
+# A file stays on one worker, with what its tests share.
+SPREAD := --dist loadfile --no-loadscope-reorder
 PY := .venv/bin/python
 UV := .venv/bin/uv
 CANDIDATES := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 python)
@@ -39,7 +42,7 @@ run: $(RUNNABLE)
 	@exec ./waystation up
 
 test: $(DEVELOPERS)
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not docker'
+	@$(PY) -m pytest -n $(WORKERS) $(SPREAD) -m 'not docker'
 	@echo 'Left out: the tests that start all containers. make containers runs them, with a Docker engine.'
 
 # What failed here is remembered apart, so that `make again` never starts containers.
@@ -62,7 +65,7 @@ layers: $(DEVELOPERS)
 
 fast: $(DEVELOPERS)
 	@WAYSTATION_TEST_HYPOTHESIS=$${WAYSTATION_TEST_HYPOTHESIS:-quick} \
-	    exec $(PY) -m pytest -q -n $(WORKERS) -m 'not integration and not chaos and not browser'
+	    exec $(PY) -m pytest -q -n auto $(SPREAD) -m 'not integration and not chaos and not browser'
 
 bench: $(DEVELOPERS)
 	@$(PY) -m bench.ingest

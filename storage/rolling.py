@@ -113,9 +113,9 @@ def _begin(
         if done_ms is not None:
             return done_ms
         begun_ms = first_boot_ms(connection, station)
-        if begun_ms is not None and begun_ms >= until_ms:
-            # It began within this hour: nobody needs to ask for each of its devices, of which a province has
-            # tens of thousands. What it brought from before is found when the hour is over.
+        if begun_ms is None or begun_ms >= until_ms:
+            # It never spoke, or began within this hour: nobody needs to ask for each of its devices, of which
+            # a province has tens of thousands. What it brought from before is found when the hour is over.
             return until_ms
         first = [series.first_ms(connection, one) for one in devices]
     return min((hour_of(at_ms) for at_ms in first if at_ms is not None), default=until_ms)

@@ -6,8 +6,8 @@ import os
 import random
 import socket
 
-# Tests beside this one open thousands of connections, whose own ports the kernel takes from above these; and a
-# port may be given a minute before something listens on it, so each test process has some that are its own.
+# Tests beside this one open thousands of connections, whose own ports the kernel takes from above these.
+# A port may be given a minute before something listens on it, so each test process has some for itself.
 _RANGE = range(12_000, 32_000)
 _FOR_EACH = 1_500
 # Test processes are seeded alike, and somebody may run two suites at once: they would draw the same.

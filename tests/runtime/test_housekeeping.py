@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.ids import DeviceId, edge_box
+from domain.watermark import Watermark
 from runtime.housekeeping import sweep
 from runtime.installation import Installation
 from runtime.settings import Settings
@@ -12,6 +13,7 @@ from storage.registry import Device
 from storage.rollup_tables import rollup, uptime_hour, use_hour
 from storage.rollups import HOUR_MS
 from storage.series import SeriesRow
+from storage.states import BootRow, upsert_boots
 from storage.stations import Station
 from tests.runtime.command_line import STATION
 
@@ -36,6 +38,8 @@ def test_old_readings_become_hours_and_old_hours_go_too(hub_database: Database) 
     with hub_database.write() as connection:
         stations.put_stations(connection, [Station(STATION, STATION[:6], "", "1", "驿站")])
         registry.put_devices(connection, [Device(SENSOR, BOX)])
+        begun_ms = NOW_MS - 31 * DAY_MS
+        upsert_boots(connection, [BootRow(BOX, "b", begun_ms, None, None, Watermark(), NOW_MS)])
         for seq, days in enumerate((31, 29), 1):
             series.append(connection, SENSOR.kind, [_reading(seq, NOW_MS - days * DAY_MS)])
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from domain.ids import DeviceId, edge_box
+from domain.watermark import Watermark
 from storage.alerts import NewAlert
 from storage.events import EventRow
 from storage.quarantine import BadRow
 from storage.series_row import SeriesRow
+from storage.states import BootRow
 from storage.stations import Station
 
 STATION = "331002-0001"
@@ -28,6 +30,11 @@ def station(id: str = STATION, **values: Any) -> Station:  # noqa: A002
 def reading(device: DeviceId = SENSOR, seq: int = 1, at_ms: int = NOON_MS, **values: Any) -> SeriesRow:
     parts, extra = values.pop("parts", {}), values.pop("extra", {})
     return SeriesRow(device, BOX, "boot1", seq, at_ms, at_ms - 5, at_ms, values, parts, extra)
+
+
+def boot_of(station: str = STATION, since_ms: int = NOON_MS - 86_400_000) -> BootRow:
+    """What is known of the run of a station's edge box, after which its readings are looked for."""
+    return BootRow(edge_box(station), "b1", since_ms, None, None, Watermark(), since_ms)
 
 
 def event(device: DeviceId = LOCK, seq: int = 1, at_ms: int = NOON_MS, **values: Any) -> EventRow:

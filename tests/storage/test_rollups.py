@@ -21,7 +21,20 @@ from storage.rolling import AFTER_MS, roll
 from storage.rollup_tables import late_hour, rollup, uptime_hour, use_hour
 from storage.rollups import HOUR_MS, Summary
 from storage.series import Aggregate, Point, SeriesRow, SqlSeries
-from tests.storage.rows import BOX, CABINET, LOCK, NOON_MS, SENSOR, STATION, alert, event, reading, station
+from storage.states import upsert_boots
+from tests.storage.rows import (
+    BOX,
+    CABINET,
+    LOCK,
+    NOON_MS,
+    SENSOR,
+    STATION,
+    alert,
+    boot_of,
+    event,
+    reading,
+    station,
+)
 
 SERIES = RolledSeries(SqlSeries())
 TIMETABLES = Timetables(Calendar())
@@ -34,6 +47,7 @@ def hub(db: Database) -> Database:
     with db.write() as connection:
         stations.put_stations(connection, [station(hours="24/7")])
         registry.put_devices(connection, [Device(one, BOX) for one in (LOCK, CABINET, SENSOR)])
+        upsert_boots(connection, [boot_of()])
     return db
 
 

@@ -18,12 +18,12 @@ from rules.station_view import Timetables
 from rules.utilisation import Uptime, counted, uptime
 from storage import registry, rollups, station_hours
 from storage.database import Database
-from storage.rollup_tables import late_hour
+from storage.device_tables import boot
+from storage.rollup_tables import late_hour, rolled
 from storage.rollups import HOUR_MS, Hour, hour_of
 from storage.series import Reading, Series
 from storage.states import first_boot_ms
 from storage.station_hours import UptimeHour, UseHour
-from storage.tables import device
 
 AFTER_MS: Final = 600_000
 """An hour is rolled up when it has been over for so long: what is under way has arrived by then."""
@@ -34,6 +34,15 @@ STATIONS_AT_ONCE: Final = 12
 COUNTER: Final = "in_total"
 
 Told = Mapping[DeviceId, Sequence[Reading]]
+
+# Behind, or late once more, or heard of and never rolled up.
+_DUE: Final = sa.union(
+    sa.select(rolled.c.station).where(rolled.c.until_ms < sa.bindparam("until_ms")),
+    sa.select(late_hour.c.station),
+    sa.select(boot.c.station)
+    .where(boot.c.since_ms < sa.bindparam("until_ms"))
+    .where(~sa.exists().where(rolled.c.station == boot.c.station)),
+).order_by(sa.literal_column("1"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,7 @@ def roll(
     `raw_from_ms` stay as they are: their readings may be gone already.
     """
     until_ms = hour_of(now_ms - AFTER_MS)
-    stations = _stations(database)
+    stations = _stations(database, until_ms)
     while group := dict(islice(stations, STATIONS_AT_ONCE)):
         yield from _roll_new(database, series, timetables, group, until_ms)
         for station, devices in group.items():
@@ -92,17 +101,15 @@ def _told(database: Database, series: Series, devices: Sequence[DeviceId], from_
         return series.readings_of(connection, devices, from_ms - before_ms, to_ms)
 
 
-def _stations(database: Database) -> Iterator[tuple[str, list[DeviceId]]]:
-    after = ""
-    while True:
+def _stations(database: Database, until_ms: int) -> Iterator[tuple[str, list[DeviceId]]]:
+    """Those that may have hours to roll up, and their devices: of a province at rest, none."""
+    with database.read() as connection:
+        due = list(connection.scalars(_DUE, {"until_ms": until_ms}))
+    for station in due:
         with database.read() as connection:
-            wanted = sa.select(sa.func.min(device.c.station)).where(device.c.station > after)
-            station = connection.scalar(wanted)
-            if station is None:
-                return
             devices = [one.id for one in registry.list_devices(connection, area=station)]
-        yield station, [one for one in devices if one.kind in kinds()]
-        after = station
+        if devices:
+            yield station, [one for one in devices if one.kind in kinds()]
 
 
 def _begin(

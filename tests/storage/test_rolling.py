@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from domain.facts import Value
@@ -163,6 +164,26 @@ def test_an_hour_later_one_question_is_for_many_stations(place: Place) -> None:
     assert kept(place, device)[1:] == expected(more, device)
     if isinstance(place.raw, Counted):
         assert place.raw.asked <= len(STATIONS) // STATIONS_AT_ONCE + 1
+
+
+def test_stations_at_rest_cost_one_question_of_the_database_for_all(place: Place) -> None:
+    begin(place, NOON_MS)
+    place.keep(said(NOON_MS, NOON_MS + HOUR_MS))
+    series, now_ms = RolledSeries(place.raw), NOON_MS + HOUR_MS + AFTER_MS
+    for _ in roll(place.db, series, TIMETABLES, now_ms):
+        pass
+    asked: list[str] = []
+
+    @sa.event.listens_for(sa.Engine, "before_cursor_execute")
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement != "BEGIN":
+            asked.append(statement)
+
+    try:
+        assert sum(1 for _ in roll(place.db, series, TIMETABLES, now_ms + 10 * MINUTE_MS)) == 0
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    assert len(asked) == 1
 
 
 class Watched(RolledSeries):

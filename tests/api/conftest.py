@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from fastapi import FastAPI
 from httpx2 import Client, Response
 from starlette.testclient import TestClient
@@ -224,6 +225,14 @@ def _station(id_: str, number: str, name: str, **more: Any) -> Station:
         id=id_, adcode=id_[:6], area=id_[:6], number=number, name=name, lat=28.66, lon=121.42, datum="wgs84",
         address="市府大道 1 号", phone="0576-12345", **more,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_loop() -> Iterator[None]:
+    """All clients share one loop: a thread and a loop for each request take longer than most requests."""
+    with start_blocking_portal() as TestClient.portal:
+        yield
+    TestClient.portal = None
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,8 @@ def create_app(state: ApiState) -> FastAPI:
     problems.install(app)
     known = (stations, live, devices, history, alerts, doors, commands, quarantine, health, pages, reports)
     for module in (*known, rules, backtest, sign_in):
-        app.include_router(module.router)
+        # As they are: `include_router` would make each of them anew for each app, at its first request.
+        app.router.routes.extend(module.router.routes)
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.add_api_route("/docs/style.css", _docs_style, include_in_schema=False)
     app.mount("/static", _Files(directory=STATIC), "static")

@@ -41,7 +41,7 @@ def main() -> None:
     asked.add_argument("--messages", type=int, default=60_000, help="in each round")
     asked.add_argument("--stations", type=int, default=12_000)
     asked.add_argument("--warm", type=int, default=50_000, help="before the first round, not measured")
-    asked.add_argument("--rounds", type=int, default=3)
+    asked.add_argument("--rounds", type=int, default=5)
     asked.add_argument("--batch", type=int, default=1_000, help="Telegraf's metric_batch_size")
     asked.add_argument("--seed", type=int, default=1)
     options = asked.parse_args()

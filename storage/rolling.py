@@ -22,7 +22,6 @@ from storage.device_tables import boot
 from storage.rollup_tables import late_hour, rolled
 from storage.rollups import HOUR_MS, Hour, hour_of
 from storage.series import Reading, Series
-from storage.states import first_boot_ms
 from storage.station_hours import UptimeHour, UseHour
 
 AFTER_MS: Final = 600_000
@@ -35,10 +34,13 @@ COUNTER: Final = "in_total"
 
 Told = Mapping[DeviceId, Sequence[Reading]]
 
-# Behind, or late once more, or heard of and never rolled up.
+# Behind, or late once more, or heard of in an hour that is over and never rolled up. Whoever never spoke, or
+# began within this hour, costs no question: what it brought from before is found when the hour is over.
 _DUE: Final = sa.union(
     sa.select(rolled.c.station).where(rolled.c.until_ms < sa.bindparam("until_ms")),
-    sa.select(late_hour.c.station),
+    sa.select(late_hour.c.station)
+    .join(rolled, rolled.c.station == late_hour.c.station)
+    .where(late_hour.c.hour_ms < rolled.c.until_ms),
     sa.select(boot.c.station)
     .where(boot.c.since_ms < sa.bindparam("until_ms"))
     .where(~sa.exists().where(rolled.c.station == boot.c.station)),
@@ -119,11 +121,6 @@ def _begin(
         done_ms = rollups.rolled_until(connection, station)
         if done_ms is not None:
             return done_ms
-        begun_ms = first_boot_ms(connection, station)
-        if begun_ms is None or begun_ms >= until_ms:
-            # It never spoke, or began within this hour: nobody needs to ask for each of its devices, of which
-            # a province has tens of thousands. What it brought from before is found when the hour is over.
-            return until_ms
         first = [series.first_ms(connection, one) for one in devices]
     return min((hour_of(at_ms) for at_ms in first if at_ms is not None), default=until_ms)
 

@@ -14,7 +14,9 @@ from storage.tables import shard
 
 # Made once: it is asked in every transaction of a gateway.
 _CHECKED = (
-    sa.select(shard.c.epoch, shard.c.holder).where(shard.c.i == sa.bindparam("of")).with_for_update(read=True)
+    sa.select(shard.c.epoch, shard.c.holder)
+    .where(shard.c.i == sa.bindparam("of"))
+    .with_for_update(read=True)
 )
 # PostgreSQL ends a transaction whose client says nothing, but not always after an executemany: psycopg's last
 # message may be a Flush there, and the server counts no idle time from that until the next one.

@@ -197,14 +197,6 @@ def load_boots(connection: Connection) -> list[BootRow]:
     ]
 
 
-def first_boot_ms(connection: Connection, station: str) -> int | None:
-    """When the oldest run began that is known of a station's speakers; None when none ever spoke."""
-    found: int | None = connection.scalar(
-        sa.select(sa.func.min(boot.c.since_ms)).where(boot.c.station == station)
-    )
-    return found
-
-
 def prune_boots(connection: Connection, before_ms: int, limit: int = 1000) -> int:
     """Forget boots last written before this time, but never a speaker's current one; returns how many."""
     current = (

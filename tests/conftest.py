@@ -125,7 +125,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables, to be copied: making them takes longer than most tests."""
     from storage import migrate  # the pure packages' tests must not need it
 
     path = tmp_path_factory.mktemp("migrated") / "hub.sqlite3"
@@ -134,9 +135,9 @@ def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def migrated_sqlite_url(_migrated_file: Path, sqlite_url: str) -> str:
+def migrated_sqlite_url(migrated_file: Path, sqlite_url: str) -> str:
     """The address of a SQLite database with all tables, copied from one that was migrated once."""
-    shutil.copy(_migrated_file, sqlite_url.removeprefix("sqlite:///"))
+    shutil.copy(migrated_file, sqlite_url.removeprefix("sqlite:///"))
     return sqlite_url
 
 

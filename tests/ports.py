@@ -26,8 +26,9 @@ def free_port() -> int:
 
 
 def _own_ports() -> range:
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw-1").removeprefix("gw")) + 1
-    begin = worker % (len(_RANGE) // _FOR_EACH) * _FOR_EACH
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    number = int(worker.removeprefix("gw")) + 1 if worker else 0
+    begin = number % (len(_RANGE) // _FOR_EACH) * _FOR_EACH
     return _RANGE[begin : begin + _FOR_EACH]
 
 

@@ -124,9 +124,12 @@ def _memory() -> Path | None:
     """A file system in memory with room to spare: each database is 500 files, which disks make slowly."""
     memory = Path("/dev/shm")
     try:
-        return memory if shutil.disk_usage(memory).free > 2 << 30 and os.access(memory, os.W_OK) else None
+        found = os.statvfs(memory)
     except OSError:
         return None
+    # Programs may have to be copied there, so they must be allowed to run.
+    fit = os.access(memory, os.W_OK) and not found.f_flag & os.ST_NOEXEC
+    return memory if fit and found.f_bavail * found.f_frsize > 2 << 30 else None
 
 
 def _running(installed: Path, folder: Path) -> Iterator[PostgresqlServer]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from html import unescape
@@ -32,7 +30,6 @@ from storage import availability, registry, shards, states, stations, tokens
 from storage.alerts import NewAlert, open_many
 from storage.availability import AvailabilityRow
 from storage.database import Database, open_database
-from storage.migrate import upgrade
 from storage.registry import Device, Door
 from storage.series import SqlSeries
 from storage.states import SpeakerRow
@@ -235,22 +232,10 @@ def _one_loop() -> Iterator[None]:
     TestClient.portal = None
 
 
-@pytest.fixture(scope="session")
-def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with all tables, to be copied: making them takes longer than most tests."""
-    path = tmp_path_factory.mktemp("api") / "new.sqlite3"
-    upgrade(f"sqlite:///{path}")
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-    return path
-
-
 @pytest.fixture
-def db(sqlite_url: str, new_database: Path) -> Iterator[Database]:
+def db(migrated_sqlite_url: str) -> Iterator[Database]:
     """A database with all tables."""
-    shutil.copy(new_database, sqlite_url.removeprefix("sqlite:///"))
-    database = open_database(sqlite_url)
+    database = open_database(migrated_sqlite_url)
     yield database
     database.close()
 

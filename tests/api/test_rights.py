@@ -115,10 +115,10 @@ PRIVATE = [name for name, case in CASES.items() if case.scope != PUBLIC]
 
 
 @pytest.fixture(scope="module")
-def full(new_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def full(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A hub in which every address has something to show; one for all tests here, since it is only asked."""
     path = tmp_path_factory.mktemp("rights") / "hub.sqlite3"
-    shutil.copy(new_database, path)
+    shutil.copy(migrated_file, path)
     db = open_database(f"sqlite:///{path}")
     world = World(db)
     world.build()

@@ -62,9 +62,9 @@ def _rows(station: str) -> Iterator[SeriesRow]:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, _migrated_file: Path) -> Iterator[Database]:
+def elsewhere(tmp_path: Path, migrated_file: Path) -> Iterator[Database]:
     """A second database, without readings."""
-    shutil.copyfile(_migrated_file, tmp_path / "elsewhere.sqlite3")
+    shutil.copyfile(migrated_file, tmp_path / "elsewhere.sqlite3")
     database = open_database(f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}")
     yield database
     database.close()

@@ -49,8 +49,10 @@ def test_who_froze_after_writing_many_rows_keeps_the_shard_no_longer_than_an_idl
     migrated_postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostgreSQL by itself would wait for ever."""
-    monkeypatch.setattr("storage.database.IDLE_IN_TRANSACTION_MS", 500)
+    monkeypatch.setattr("storage.database.IDLE_IN_TRANSACTION_MS", 2000)
     first, second = (open_database(migrated_postgresql_url, lock_wait_s=0.2) for _ in range(2))
+    with second.write() as connection:
+        shards.take(connection, 0, "b:2", 500)
     with first.write() as connection:
         epoch = shards.take(connection, 0, "a:1", 1000)
 

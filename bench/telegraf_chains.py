@@ -20,7 +20,7 @@ from domain import topics
 from runtime.broker import Broker
 from runtime.secrets import Secrets
 from storage import sending
-from storage.influx_points import BESIDES
+from storage.influx_points import ALWAYS, BESIDES
 from storage.influx_setup import prepare
 from tests.influx import CACHE, InfluxServer
 from tests.ports import free_port
@@ -40,7 +40,7 @@ class Hub:
 
     name = "ours"
     counted = " and ".join(f'r._field != "{one}"' for one in BESIDES)
-    reading = 'r._field == "seq" and not exists r.part'
+    reading = f'r._field == "{ALWAYS}"'
 
     def __init__(self, folder: Path, influxd: Path, plans: list[StationPlan], stack: ExitStack) -> None:
         var, url = folder / "var", f"sqlite:///{folder}/var/waystation.sqlite3"

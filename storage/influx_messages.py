@@ -10,7 +10,7 @@ from devices.registry import kinds
 from domain.facts import Value
 from domain.ids import DeviceId
 from storage.influx_answer import Row
-from storage.influx_points import BESIDES, NO_CLOCK, NS_PER_MS, shape_of
+from storage.influx_points import BESIDES, NO_CLOCK, NS_PER_MS, seq_of, shape_of
 from storage.series import Reading
 
 Fields = dict[str, Value]
@@ -78,7 +78,7 @@ def _measurements() -> Mapping[str, tuple[str, bool]]:
 def _messages(heard: _Heard) -> list[StoredMessage]:
     made = []
     for at_ns, fields in heard.own.items():
-        boot, seq = fields.pop("boot", None), fields.pop("seq", None)
+        boot, seq = fields.pop("boot", None), fields.pop("seq", seq_of(at_ns))
         received_ms = fields.pop("received_ms", None)
         if not isinstance(boot, str) or not isinstance(seq, int) or not isinstance(received_ms, int):
             continue  # not written by us

@@ -14,7 +14,10 @@ from storage.series_row import SeriesRow
 from storage.texts import json_text
 
 BESIDES: Final = ("boot", "seq", "received_ms", "device_ts_ms", "extra")
-"""Fields that stand beside the metrics; the tables of SQL have taken these names, too."""
+"""Fields that stand beside the metrics; the tables of SQL have taken these names, too. `seq` is written only
+where the point's own time does not tell it."""
+ALWAYS: Final = "received_ms"
+"""A field that each device's point has, whatever the message said."""
 NO_CLOCK: Final = -1
 """The `device_ts_ms` of a device that told no time; it is left out where it is the point's own."""
 NS_PER_MS: Final = 1_000_000
@@ -58,6 +61,11 @@ def time_ns(at_ms: int, seq: int) -> int:
     return at_ms * NS_PER_MS + seq % NS_PER_MS
 
 
+def seq_of(at_ns: int) -> int:
+    """The `seq` that the time of a point tells, where no field does."""
+    return at_ns % NS_PER_MS
+
+
 def lines(adcode: str, row: SeriesRow) -> list[str]:
     """The points of one message. Numbers get their declared types; what has no value is left out.
 
@@ -87,7 +95,9 @@ def written(
     """The lines of one message from the fields of its metrics, written already."""
     at_ms, seq = kept.at_ms, kept.seq
     at_ns = time_ns(at_ms, seq)
-    beside = f"boot={_text(kept.boot)},seq={seq}i,received_ms={kept.received_ms}i"
+    beside = f"boot={_text(kept.boot)},{ALWAYS}={kept.received_ms}i"
+    if seq >= NS_PER_MS:
+        beside += f",seq={seq}i"
     if device_ts_ms != at_ms:
         beside += f",device_ts_ms={NO_CLOCK if device_ts_ms is None else device_ts_ms}i"
     if own:

@@ -16,7 +16,7 @@ from storage import series_outbox
 from storage.influx import Influx, InfluxAway, Param
 from storage.influx_answer import Row
 from storage.influx_messages import WHOSE, StoredMessage, put_together
-from storage.influx_points import NS_PER_MS, Shape, shape_of
+from storage.influx_points import ALWAYS, NS_PER_MS, Shape, shape_of
 from storage.series import Point, Reading, SqlSeries
 from storage.series_outbox import Outbox
 from storage.series_question import MAX_POINTS, Aggregate, check_question, metric_of
@@ -123,7 +123,7 @@ class InfluxSeries(Outbox):
         if from_ms >= to_ms:
             return []
         flux = f"{_SERIES} and r._field == p_field){_KEEP}"
-        params = self._params(device, 0, from_ms, to_ms) | {"p_field": "received_ms"}
+        params = self._params(device, 0, from_ms, to_ms) | {"p_field": ALWAYS}
         return [int(row.value) for row in self._ask(flux, params) if row.value is not None]
 
     def first_ms(
@@ -137,7 +137,7 @@ class InfluxSeries(Outbox):
         if part and shape.part is None:
             return None
         # Parts have no field that is in all of their rows.
-        which = "r.part == p_part" if part else 'r._field == "seq"'
+        which = "r.part == p_part" if part else f'r._field == "{ALWAYS}"'
         flux = f'{_SERIES} and {which}) |> first() |> keep(columns: ["_time"])'
         found = [row.at_ns for row in self._ask(flux, self._params(device, part, from_ms, _END_MS))]
         return min(found) // NS_PER_MS if found else None

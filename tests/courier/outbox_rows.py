@@ -14,6 +14,7 @@ from domain.ids import DeviceId, edge_box
 from storage import parked, series_outbox
 from storage.database import Database
 from storage.influx import Influx
+from storage.influx_points import seq_of
 from storage.outbox_tables import outbox
 from storage.series_outbox import COVERED, SENT
 from storage.series_row import SeriesRow
@@ -62,11 +63,11 @@ def put_aside(database: Database) -> list[parked.Parked]:
 
 
 def arrived(influx: Influx, measurement: str = SENSOR) -> Counter[int]:
-    """How often each `seq` stands in InfluxDB, over all devices."""
+    """How often the message of each `seq` stands in InfluxDB, over all devices."""
     flux = (
         "from(bucket: p_bucket) |> range(start: 2020-01-01T00:00:00Z, stop: 2100-01-01T00:00:00Z)"
-        ' |> filter(fn: (r) => r._measurement == p_measurement and r._field == "seq")'
+        ' |> filter(fn: (r) => r._measurement == p_measurement and r._field == "received_ms")'
         ' |> keep(columns: ["_time", "_value", "_field"]) |> group()'
     )
     asked = influx.ask(flux, {"p_bucket": influx.at.bucket, "p_measurement": measurement})
-    return Counter(int(row.value) for row in asked if row.value is not None)
+    return Counter(seq_of(row.at_ns) for row in asked)

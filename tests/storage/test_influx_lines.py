@@ -91,10 +91,16 @@ def test_a_point_has_the_fields_that_say_something_and_no_others() -> None:
     own, first, second = lines_of(kept(CABINET, {"power_w": 12, "smoke": None, "slots": slots}))
     tags, time = f"adcode={ADCODE},device=2", f"{AT_MS}000007"
     place = f"station={ADCODE}-0001"
-    beside = f'boot="b1",seq=7i,received_ms={AT_MS + 20}i'
+    beside = f'boot="b1",received_ms={AT_MS + 20}i'
     assert own == f"swap_cabinet,{tags},{place} {beside},power_w=12.0 {time}"
     assert first == f'swap_cabinet_slot,{tags},part=1,{place} temp_c=20.0,state="full" {time}'
     assert second == f"swap_cabinet_slot,{tags},part=2,{place} seq=7i {time}"
+
+
+def test_a_number_that_the_time_of_a_point_cannot_tell_is_written() -> None:
+    (line,) = lines_of(kept("occupancy_sensor", {"count_raw": 3}, seq=12_345_678))
+    assert ",seq=12345678i," in line
+    assert line.endswith(f" {AT_MS}345678")
 
 
 @pytest.mark.parametrize(("ts", "field"), [(AT_MS - 5, f",device_ts_ms={AT_MS - 5}i"), (None, "=-1i")])

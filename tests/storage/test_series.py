@@ -215,6 +215,14 @@ def test_messages_come_back_whole_and_in_order_of_time(place: Place) -> None:
     ]
 
 
+def test_a_message_comes_back_with_its_number_however_long_the_boot_has_lasted(place: Place) -> None:
+    numbers = [0, 7, 999_999, 1_000_000, 12_345_678]
+    place.append(*(reading(seq=seq, at_ms=NOON_MS + n, count_raw=n) for n, seq in enumerate(numbers)))
+    with place.db.read() as connection:
+        found = place.series.readings(connection, SENSOR, NOON_MS, NOON_MS + 9)
+    assert [(one.fields["count_raw"], one.seq) for one in found] == list(enumerate(numbers))
+
+
 def test_old_readings_go_and_young_ones_stay(db: Database) -> None:
     day_ms = 24 * 60 * MINUTE_MS
     for station in ("331002-0001", "331002-0002", "331003-0001"):

@@ -23,6 +23,15 @@ class Patience:
 
     def __call__(self, work: Callable[[], T]) -> T:
         """The result of `work`, which may be called many times."""
+        try:
+            result = work()
+        except StorageUnavailable as failure:
+            result = self._after([failure], work)
+        self._health.database_works()
+        return result
+
+    def _after(self, failures: list[StorageUnavailable], work: Callable[[], T]) -> T:
+        """Made only here: a `Retrying` holds itself, so that counting alone never frees it."""
         tries = Retrying(
             retry=retry_if_exception_type(StorageUnavailable),
             wait=wait_random_exponential(multiplier=0.05, max=1.0),
@@ -30,6 +39,10 @@ class Patience:
             before_sleep=self._health.database_fails,
             reraise=True,
         )
-        result: T = tries(work)
-        self._health.database_works()
-        return result
+
+        def attempt() -> T:
+            if failures:
+                raise failures.pop()
+            return work()
+
+        return tries(attempt)

@@ -61,13 +61,7 @@ def _room_temp(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
 
 
 def _own(name: str, type_: ColumnType = "bool") -> Export:
-    def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.mark(name)
-        return None if mark is None else (state.own.values[name], mark.at_ms)
-
-    return Export(
-        role="climate", name=name, type=type_, read=read, fresh_s=FRESH_S, shown=False, sources=(name,)
-    )
+    return Export(role="climate", name=name, type=type_, fresh_s=FRESH_S, shown=False)
 
 
 KIND = Kind(

@@ -10,7 +10,6 @@ from pydantic import Field
 from devices.derived import TurnsTo
 from devices.kind import Command, Export, Kind
 from devices.message import Event, Telemetry, metric
-from devices.state import DeviceState
 from domain.facts import Value
 
 Bolt = Literal["locked", "unlocked", "moving", "jammed", "unknown"]
@@ -91,21 +90,11 @@ class InsideButton(_DoorEvent):
 
 
 def _own(name: str, role: str = "door", fresh_s: int = FRESH_S) -> Export:
-    def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.mark(name)
-        return None if mark is None else (state.own.values[name], mark.at_ms)
-
-    return Export(role=role, name=name, type="str", read=read, fresh_s=fresh_s, sources=(name,))
+    return Export(role=role, name=name, type="str", fresh_s=fresh_s)
 
 
 def _cycles(name: str) -> Export:
-    def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.mark("leaf")
-        return None if mark is None else (state.own.values.get(name), mark.at_ms)
-
-    return Export(
-        role="door", name=name, type="int", read=read, fresh_s=FRESH_S, shown=False, sources=(name,)
-    )
+    return Export(role="door", name=name, type="int", aged_by="leaf", fresh_s=FRESH_S, shown=False)
 
 
 def _mode_is(mode: str) -> Command:

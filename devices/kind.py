@@ -77,20 +77,37 @@ class Export:
     role: str
     name: str
     type: ColumnType
-    read: Callable[[DeviceState, int], tuple[Value, int] | None]
-    """(state, now_ms) -> (value, as_of_ms), or None when nothing was ever reported."""
+    read: Callable[[DeviceState, int], tuple[Value, int] | None] | None = None
+    """(state, now_ms) -> (value, as_of_ms), or None when nothing was ever reported. Left out where it is the
+    device's own fact of that name."""
+    aged_by: str = ""
+    """The metric from which such a fact has its age, where it is not a metric itself."""
     fresh_s: int
     shown: bool = True
     """False for what only rules look at: it moves all the time and is no reason to tell anybody."""
     sources: tuple[str, ...] | None = None
-    """The metrics and derived facts that `read` looks at, of the device or of its parts; None: any."""
+    """The metrics and derived facts that `read` looks at, of the device or of its parts; None: any. Only its
+    own name where nothing is read."""
     whole: bool = False
     """It is its only source, rounded to a whole number."""
     fact: str = field(init=False)
     """What rules over a station call it: `door.leaf`."""
+    fresh_ms: int = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "fresh_ms", self.fresh_s * 1000)
         object.__setattr__(self, "fact", f"{self.role}.{self.name}")
+        if self.read is None:
+            object.__setattr__(self, "aged_by", self.aged_by or self.name)
+            object.__setattr__(self, "sources", (self.name,))
+
+    def tell(self, state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
+        """Value and as of when (ms); None when nothing was ever reported."""
+        if self.read is not None:
+            return self.read(state, now_ms)
+        own = state.own
+        mark = own.mark(self.aged_by)
+        return None if mark is None else (own.values.get(self.name), mark.at_ms)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +131,8 @@ class Kind:
     """The names on which its exports depend; None: any may matter."""
     roles: frozenset[str] = field(init=False)
     """The roles that it plays in its station."""
+    shown: tuple[str, ...] = field(init=False)
+    """The names of its exports that are shown."""
     said_before: SaidBefore = field(init=False, default_factory=SaidBefore, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -124,6 +143,7 @@ class Kind:
         known = None if None in sources else frozenset(name for one in sources for name in one or ())
         object.__setattr__(self, "told_by", known)
         object.__setattr__(self, "roles", frozenset(export.role for export in self.exports))
+        object.__setattr__(self, "shown", tuple(export.name for export in self.exports if export.shown))
 
     def fresh_s(self, name: str, in_part: bool) -> int:
         """The age in seconds after which a fact of this name is unknown."""

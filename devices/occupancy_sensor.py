@@ -56,13 +56,13 @@ def _count(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
 
 
 def _read(name: str, source: str, type_: ColumnType) -> Export:
-    def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.mark(source)
-        return None if mark is None else (state.own.values.get(name), mark.at_ms)
-
-    shown = name == "presence"
     return Export(
-        role="occupancy", name=name, type=type_, read=read, fresh_s=FRESH_S, shown=shown, sources=(name,)
+        role="occupancy",
+        name=name,
+        type=type_,
+        aged_by=source,
+        fresh_s=FRESH_S,
+        shown=name == "presence",
     )
 
 

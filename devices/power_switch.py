@@ -10,7 +10,6 @@ from pydantic import Field
 from devices.derived import MinutesUnchanged
 from devices.kind import ColumnType, Command, Export, Kind, Parts
 from devices.message import Event, Part, Telemetry, metric
-from devices.state import DeviceState
 from domain.facts import Value
 
 FRESH_S = 300
@@ -75,13 +74,7 @@ class MainsBack(Event):
 
 
 def _own(name: str, type_: ColumnType, *, shown: bool = False) -> Export:
-    def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.mark(name)
-        return None if mark is None else (state.own.values[name], mark.at_ms)
-
-    return Export(
-        role="power", name=name, type=type_, read=read, fresh_s=FRESH_S, shown=shown, sources=(name,)
-    )
+    return Export(role="power", name=name, type=type_, fresh_s=FRESH_S, shown=shown)
 
 
 def _shows(**wanted: Value) -> Callable[[Mapping[str, Value]], bool]:

@@ -139,11 +139,7 @@ def _full_batteries(state: DeviceState, now_ms: int) -> tuple[Value, int] | None
 
 
 def _own(name: str) -> Export:
-    def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.mark(name)
-        return None if mark is None else (state.own.values[name], mark.at_ms)
-
-    return Export(role="cabinet", name=name, type="bool", read=read, fresh_s=FRESH_S, sources=(name,))
+    return Export(role="cabinet", name=name, type="bool", fresh_s=FRESH_S)
 
 
 def _charger_off(facts: Mapping[str, Value]) -> bool:

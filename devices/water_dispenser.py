@@ -114,13 +114,7 @@ def _level(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
 
 
 def _own(name: str, type_: ColumnType) -> Export:
-    def read(state: DeviceState, now_ms: int) -> tuple[Value, int] | None:
-        mark = state.own.mark(name)
-        return None if mark is None else (state.own.values[name], mark.at_ms)
-
-    return Export(
-        role="water", name=name, type=type_, read=read, fresh_s=FRESH_S, shown=False, sources=(name,)
-    )
+    return Export(role="water", name=name, type=type_, fresh_s=FRESH_S, shown=False)
 
 
 def _shows(name: str, value: Value) -> Callable[[Mapping[str, Value]], bool]:

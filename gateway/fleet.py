@@ -171,6 +171,8 @@ class StationRecord:
     names: tuple[str, str]
     """Chinese and English."""
     members: list[Member] = field(default_factory=list)
+    speakers: list[DeviceId] = field(default_factory=list)
+    """Its edge box, and devices that speak for themselves."""
     facts: dict[str, dict[str, StationFact]] = field(default_factory=dict)
     info: StationInfo | None = None
     """Hours, seats and status, for rules over the station."""

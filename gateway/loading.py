@@ -127,9 +127,11 @@ def _load_registry(fleet: Fleet, known: registry.Registry) -> None:
     fleet.outdated.clear()
     for station in known.stations.values():
         names = (station.name, station.name_en or station.name)
-        fleet.stations[station.id] = StationRecord(station.id, station.adcode, names, info=_info_of(station))
         # A station always has a box to speak of, even if no device uses it: station rules watch it.
         box = edge_box(station.id)
+        fleet.stations[station.id] = StationRecord(
+            station.id, station.adcode, names, speakers=[box], info=_info_of(station)
+        )
         fleet.speakers[box] = Speaker(box, station.adcode)
     for device in known.devices.values():
         kind = kinds().get(device.id.kind)
@@ -141,6 +143,8 @@ def _load_registry(fleet: Fleet, known: registry.Registry) -> None:
         record.members.append(member)
         if device.speaker not in fleet.speakers:
             fleet.speakers[device.speaker] = Speaker(device.speaker, record.adcode)
+        if device.speaker not in record.speakers:
+            record.speakers.append(device.speaker)
     for record in fleet.stations.values():
         record.members.sort(key=lambda m: m.device)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from domain.ids import DeviceId, edge_box
@@ -24,11 +25,12 @@ def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
     """
     judged = set(overlay.heard)
     renewed = set()
+    told: dict[DeviceId, DeviceFacts] = {}
     for device in overlay.exports:
         member = fleet.members[device]
         record = fleet.stations[device.station]
         known = record.facts.get(device.short, NOTHING)
-        facts = facts_of(member.kind, overlay.state(member.device), overlay.now_ms)
+        facts = told[device] = facts_of(member.kind, overlay.state(device), overlay.now_ms)
         moved, shown = differ(member.kind, known, facts)
         due = wants_renewal(known, facts)
         if not moved and not due:
@@ -37,15 +39,14 @@ def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
             renewed.add(record.id)
         if not shown and not due:
             # What the row tells keeps its age here as well, or its renewal would be put off again and again.
-            told = {e.name: known[e.name] for e in member.kind.exports if e.shown and e.name in known}
-            facts = {**facts, **told}
+            facts = {**facts, **{name: known[name] for name in member.kind.shown if name in known}}
         overlay.facts.setdefault(record.id, dict(record.facts))[device.short] = facts
         if moved:
             judged.add(record.id)
         if shown or due:
             overlay.news.add(record.id)
     for station in renewed:
-        _renew(overlay, fleet.stations[station], judged)
+        _renew(overlay, fleet.stations[station], judged, told)
     for station in (judged | overlay.stations) & fleet.stations.keys():
         record = fleet.stations[station]
         station_rules(overlay, fleet, watcher, record)
@@ -53,15 +54,19 @@ def refresh(overlay: Overlay, fleet: Fleet, watcher: Watcher) -> None:
     overlay.news.update(overlay.stations & fleet.stations.keys())
 
 
-def _renew(overlay: Overlay, record: StationRecord, judged: set[str]) -> None:
-    for member in record.members:
-        name = member.device.short
-        facts = facts_of(member.kind, overlay.state(member.device), overlay.now_ms)
-        if differ(member.kind, record.facts.get(name, NOTHING), facts)[0]:
-            judged.add(record.id)
+def _renew(
+    overlay: Overlay, record: StationRecord, judged: set[str], told: Mapping[DeviceId, DeviceFacts]
+) -> None:
+    renewed = overlay.facts[record.id]
+    for device, kind, _, _ in record.members:
+        name, facts = device.short, told.get(device)
+        if facts is None:
+            facts = facts_of(kind, overlay.state(device), overlay.now_ms)
+            if differ(kind, record.facts.get(name, NOTHING), facts)[0]:
+                judged.add(record.id)
+            overlay.exports.add(device)
         if facts:
-            overlay.facts[record.id][name] = facts
-            overlay.exports.add(member.device)
+            renewed[name] = facts
 
 
 def shown_facts(record: StationRecord, facts: dict[str, DeviceFacts]) -> dict[str, DeviceFacts]:
@@ -70,14 +75,14 @@ def shown_facts(record: StationRecord, facts: dict[str, DeviceFacts]) -> dict[st
     for member in record.members:
         own = facts.get(member.device.short)
         if own is not None:
-            shown[member.device.short] = {
-                e.name: own[e.name] for e in member.kind.exports if e.shown and e.name in own
-            }
+            shown[member.device.short] = {name: own[name] for name in member.kind.shown if name in own}
     return shown
 
 
 def lockdown_of(overlay: Overlay, fleet: Fleet, station: str) -> dict[str, Any] | None:
     """The open alert that keeps people out of a station, oldest first."""
+    if not overlay.opened and station not in fleet.alerts_of:
+        return None
     reasons: list[dict[str, Any]] = [
         {"code": opened.effect.code, "since_ms": opened.effect.happened_ms}
         for key, opened in overlay.opened.items()
@@ -93,6 +98,8 @@ def lockdown_of(overlay: Overlay, fleet: Fleet, station: str) -> dict[str, Any] 
 
 def codes_of(overlay: Overlay, fleet: Fleet, station: str) -> list[str]:
     """Codes of a station's open alerts: a stuck counter must not say that the room is full."""
+    if not overlay.opened and station not in fleet.alerts_of:
+        return []
     codes = {key.code for key in overlay.opened if key.device.station == station}
     ended = {e.key for e in overlay.ended} | set(overlay.forgotten)
     codes.update(key.code for key in fleet.alerts_of.get(station, ()) if key not in ended)
@@ -102,10 +109,9 @@ def codes_of(overlay: Overlay, fleet: Fleet, station: str) -> list[str]:
 def links_of(overlay: Overlay, record: StationRecord) -> dict[str, tuple[LinkState, int]]:
     """Link state and since when, of every speaker of a station."""
     links = {}
-    for id_ in {edge_box(record.id), *(m.speaker for m in record.members)}:
-        if id_ in overlay.fleet.speakers:
-            speaker = overlay.speaker(id_)
-            links[id_.short] = (speaker.link, speaker.link_changed_ms)
+    for id_ in record.speakers:
+        speaker = overlay.speaker(id_)
+        links[id_.short] = (speaker.link, speaker.link_changed_ms)
     return links
 
 

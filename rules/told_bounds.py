@@ -72,7 +72,7 @@ class _Tellings(dict[tuple[Value, ...], Value]):
             for name, value in zip(self._sources, values, strict=True)
         }
         state = DeviceState({SELF: Facts(dict(said), dict.fromkeys(said, Mark(0, 0, 0)))})
-        read = self._export.read(state, 0)
+        read = self._export.tell(state, 0)
         told = self[values] = None if read is None else read[0]
         return told
 

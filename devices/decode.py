@@ -9,12 +9,13 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from devices.kind import Kind, Metric
-from devices.message import Link, Reply
-from devices.quick_read import quick_read
+from devices.message import Link, Part, Reply
+from devices.pieces import pieces_of, whole
+from devices.quick_read import quick_part, quick_read
 from domain.envelope import FIELDS, Envelope, read_envelope, read_link_ts
 from domain.errors import BadMessage
 from domain.facts import Value
-from domain.json_input import parse_object
+from domain.json_input import MAX_BYTES, may_hide, parse_object
 
 Fields = dict[str, Value]
 M = TypeVar("M", bound=BaseModel)
@@ -25,7 +26,7 @@ class Reading(NamedTuple):
 
     envelope: Envelope
     fields: Mapping[str, Value]
-    parts: Mapping[int, Fields]
+    parts: Mapping[int, Mapping[str, Value]]
     extra: Mapping[str, Any]
 
 
@@ -63,6 +64,10 @@ def decode_telemetry(kind: Kind, payload: bytes) -> Reading:
         ts_ms, boot, seq, low, known = found
         if low <= seq:
             return Reading(Envelope(ts_ms, boot.decode(), seq, low), known, {}, {})
+    if kind.parts is not None:
+        reading = _in_pieces(kind, payload)
+        if reading is not None:
+            return reading
     message = quick_read(kind.telemetry, payload, kind.parts.field if kind.parts else None)
     in_order = message is not None
     if message is None:
@@ -89,6 +94,39 @@ def decode_telemetry(kind: Kind, payload: bytes) -> Reading:
     if in_order and not parts and not extra:
         kind.said_before.remember(payload, fields)
     return Reading(envelope, fields, parts, extra)
+
+
+def _in_pieces(kind: Kind, payload: bytes) -> Reading | None:
+    """A message with parts, from what it says without them and from each part; most of these were read
+    before. None where anything is doubtful: whoever reads it whole says what.
+    """
+    pieces = pieces_of(payload, kind.part_key) if kind.parts is not None else None
+    if kind.parts is None or pieces is None or len(payload) > MAX_BYTES or may_hide(payload):
+        return None
+    own, said = pieces
+    parts: dict[int, Mapping[str, Value]] = {}
+    for piece in said:
+        found = kind.said_before.find_part(piece) or _part(kind, kind.parts.model, piece)
+        if found is None or found[0] in parts:
+            return None
+        parts[found[0]] = found[1]
+    try:
+        reading = decode_telemetry(kind, own)
+    except BadMessage:
+        return None
+    return None if reading.parts or reading.extra else reading._replace(parts=parts)
+
+
+def _part(kind: Kind, model: type[Part], piece: bytes) -> tuple[int, Mapping[str, Value]] | None:
+    part = quick_part(model, whole(piece))
+    if part is None:
+        return None
+    extra: dict[str, Any] = {}
+    fields = _present(kind.part_metrics, part, extra, "")
+    if extra:
+        return None
+    kind.said_before.remember_part(piece, part.n, fields)
+    return part.n, fields
 
 
 def decode_event(kind: Kind, payload: bytes) -> Happening:

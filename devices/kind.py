@@ -127,16 +127,20 @@ class Kind:
     """How often a healthy device reports at the least; three missed periods make its link unknown."""
     metrics: Mapping[str, Metric] = field(init=False)
     part_metrics: Mapping[str, Metric] = field(init=False)
+    part_key: bytes = field(init=False)
+    """What stands before the parts in a message, `"slots":`; empty without parts."""
     told_by: frozenset[str] | None = field(init=False)
     """The names on which its exports depend; None: any may matter."""
     roles: frozenset[str] = field(init=False)
     """The roles that it plays in its station."""
     shown: tuple[str, ...] = field(init=False)
     """The names of its exports that are shown."""
-    said_before: SaidBefore = field(init=False, default_factory=SaidBefore, compare=False, repr=False)
+    said_before: SaidBefore[Mapping[str, Value]] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         part_field = self.parts.field if self.parts else None
+        object.__setattr__(self, "said_before", SaidBefore())
+        object.__setattr__(self, "part_key", b'"%b":' % part_field.encode() if part_field else b"")
         object.__setattr__(self, "metrics", metrics_of(self.telemetry, leave_out=part_field))
         object.__setattr__(self, "part_metrics", metrics_of(self.parts.model) if self.parts else {})
         sources = [export.sources for export in self.exports]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from devices.kind import Kind
-from devices.said_before import Found
+from devices.said_before import FoundFields
 from devices.state import DeviceState
 from domain import topics
 from domain.clock_offset import PROMPT_MS
@@ -142,7 +142,7 @@ class Route:
     member: Member
     speaker: Speaker
     state: DeviceState
-    find: Callable[[bytes], Found | None]
+    find: Callable[[bytes], FoundFields | None]
 
 
 class AlertKey(NamedTuple):

@@ -66,8 +66,8 @@ class _Way(NamedTuple):
     part_field: str | None
     texts: Mapping[str, Mapping[Value, str]]
     part_texts: Mapping[str, Mapping[Value, str]]
-    said_before: SaidBefore
-    """Holds under `own` what was written for the same content."""
+    said_before: SaidBefore[str]
+    """Holds what was written for the same content."""
 
 
 def lines_of(kept: Kept) -> list[str]:
@@ -85,7 +85,7 @@ def _plain_lines(kept: Kept) -> list[str]:
     payload = kept.payload
     found = said_before.find(payload)
     if found is not None:
-        return written(shape, adcode, station, n, kept, found[0], str(found[4]["own"]), ())
+        return written(shape, adcode, station, n, kept, found[0], found[4], ())
     body: dict[str, Any] = from_json(payload, allow_inf_nan=False)
     listed = body.pop(part_field, None) if part_field else None
     own = ",".join(filter(None, [texts[name][value] for name, value in body.items()]))
@@ -96,7 +96,7 @@ def _plain_lines(kept: Kept) -> list[str]:
             said = filter(None, [part_texts[name][value] for name, value in part.items()])
             parts.append((number, ",".join(said)))
     else:
-        said_before.remember(payload, {"own": own})
+        said_before.remember(payload, own)
     return written(shape, adcode, station, n, kept, body["ts"], own, parts)
 
 

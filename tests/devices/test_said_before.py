@@ -14,7 +14,7 @@ from devices.registry import kinds
 from devices.said_before import MAX_KNOWN, SaidBefore
 from domain.errors import BadMessage
 
-LOCK = kinds()["door_lock"]
+LOCK, CABINET = kinds()["door_lock"], kinds()["swap_cabinet"]
 TS = 1_790_000_000_000
 
 
@@ -70,10 +70,79 @@ def test_what_is_found_equals_what_is_read(bolt: str | None, leaf: str | None, b
 
 
 def test_strangers_cannot_fill_the_memory() -> None:
-    known = SaidBefore()
+    known = SaidBefore[dict[str, int]]()
     for n in range(MAX_KNOWN + 10):
         known.remember(payload(n, n=n), {"n": n})
     known.remember(payload(1, text="x" * 300), {})
     assert known.find(payload(1, n=0)) is None
     assert known.find(payload(1, text="x" * 300)) is None
     assert known.find(payload(1, n=MAX_KNOWN + 9)) is not None
+
+
+def cabinet(*slots: str, own: str = '"status":"idle",', seq: int = 5) -> bytes:
+    said = ",".join(slots)
+    return f'{{"v":1,"ts":{TS},"boot":"b","seq":{seq},"low":0,{own}"slots":[{said}]}}'.encode()
+
+
+def test_a_part_that_was_read_before_is_found_in_the_message_of_any_other() -> None:
+    first = decode_telemetry(CABINET, cabinet('{"n":1,"temp_c":21.5}', '{"n":2,"temp_c":22.0}'))
+    second = decode_telemetry(CABINET, cabinet('{"n":2,"temp_c":21.5}', own='"status":"taking",'))
+    assert second.parts[2] is first.parts[1]
+    assert (first.fields, second.fields) == ({"status": "idle"}, {"status": "taking"})
+    assert (dict(second.parts), second.extra) == ({2: {"temp_c": 21.5}}, {})
+
+
+@pytest.mark.parametrize(
+    ("again", "path"),
+    [
+        (cabinet('{"n":1,"temp_c":21.5}', '{"n":1,"temp_c":21.5}'), "slots.1.n"),
+        (cabinet('{"n":49,"temp_c":21.5}'), "slots.0.n"),
+        (cabinet('{"n":1,"temp_c":"hot"}'), "slots.0.temp_c"),
+        (cabinet('{"n":1,"temp_c":21.5}', own='"status":7,'), "status"),
+        (cabinet('{"n":01,"temp_c":21.5}'), ""),
+        (cabinet('{"n":1,"temp_c":21.5},'), ""),
+        (cabinet('{"n":1,}'), ""),
+        (cabinet('{"n":1,"temp_c":21.5,"temp_c":21.5}'), ""),
+        (cabinet('{"n":1,"temp_c":21.5}', own='"slots":null,'), ""),
+        (cabinet('{"n":1,"temp_c":21.5}', own='"status":"idle","status":"idle",'), ""),
+        (cabinet('{"n":1,"temp_c":21.5}')[:-1], ""),
+        (cabinet('{"n":1,"temp_c":21.5}') + b"}", ""),
+    ],
+)
+def test_a_message_is_refused_although_its_parts_are_known(again: bytes, path: str) -> None:
+    decode_telemetry(CABINET, cabinet('{"n":1,"temp_c":21.5}', '{"n":2,"temp_c":21.5}'))
+    with pytest.raises(BadMessage) as refused:
+        decode_telemetry(CABINET, again)
+    if path:
+        assert refused.value.path == path
+
+
+def test_what_a_part_says_that_nobody_knows_is_kept() -> None:
+    slots = ('{"n":1,"temp_c":21.5}', '{"n":2,"temp_c":9999.0,"odd":1}')
+    for _ in range(2):
+        reading = decode_telemetry(CABINET, cabinet(*slots))
+        assert reading.extra == {"slots.2.temp_c": 9999.0, "slots.2": {"odd": 1}}
+        assert dict(reading.parts) == {1: {"temp_c": 21.5}, 2: {"temp_c": None}}
+
+
+PIECES = st.fixed_dictionaries(
+    {},
+    optional={
+        "state": st.sampled_from(["empty", "full", None]),
+        "temp_c": st.floats(-50, 60) | st.none() | st.integers(0, 40),
+        "battery": st.text(st.sampled_from('ab}{],:"\\'), max_size=9),
+        "enabled": st.booleans(),
+        "odd": st.lists(st.fixed_dictionaries({"n": st.integers(1, 3)}), max_size=2),
+    },
+)
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), PIECES), max_size=4, unique_by=lambda one: one[0]))
+def test_pieces_read_like_the_whole(parts: list[tuple[int, dict[str, Any]]]) -> None:
+    body = {"v": 1, "ts": TS, "boot": "b", "seq": 1, "low": 0, "status": "idle"}
+    body["slots"] = [{"n": n, **said} for n, said in parts]
+    close = json.dumps(body, separators=(",", ":")).encode()
+    spaced = json.dumps(body, separators=(" , ", " : ")).encode()
+    expected = decode_telemetry(CABINET, spaced)
+    for _ in range(2):
+        assert decode_telemetry(CABINET, close) == expected

@@ -18,6 +18,8 @@ Samples = list[tuple[int, Any]]
 Moves = Literal["within", "rises", "falls", "freely"]
 """How a value may move as long as its source stays as it is: not beyond what is remembered of the source
 (`within`), up with the minutes and to zero when the source changes (`rises`), down only (`falls`)."""
+NUMBERS = (float, int)
+"""What can be reckoned with; a truth value is none."""
 MAX_SAMPLES = 24
 _FOREVER_MS = 2**62
 STEPS_MIN = ((360, 60), (60, 15), (0, 5))
@@ -103,19 +105,24 @@ def _run_of(samples: Samples, last: Any) -> Samples:
 
 
 def _is_number(value: Value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value.__class__ in NUMBERS
 
 
 def _window(memory: Samples | None, value: Value, at_ms: int, over_s: int) -> Samples:
     """What was said within the last seconds, and the last before; what is no number stands there as None."""
-    samples = _insert(memory or [], value if _is_number(value) else None, at_ms)
-    count = len(samples)
-    floor_ms = samples[-1][0] - over_s * 1000
-    first = 0
-    while first < count - 1 and samples[first + 1][0] <= floor_ms:
+    said = value if _is_number(value) else None
+    samples = memory or []
+    if samples and at_ms <= samples[-1][0]:
+        samples = _insert(samples, said, at_ms)
+        added = []
+        floor_ms = samples[-1][0] - over_s * 1000
+    else:
+        added = [(at_ms, said)]
+        floor_ms = at_ms - over_s * 1000
+    first, last = 0, len(samples) - 1
+    while first < last and samples[first + 1][0] <= floor_ms:
         first += 1
-    first = max(first, count - MAX_SAMPLES)
-    return samples[first:] if first else samples
+    return samples[max(first, last + 1 + len(added) - MAX_SAMPLES) :] + added
 
 
 def _known_run(samples: Samples, over_s: int) -> tuple[int, int]:
@@ -124,8 +131,9 @@ def _known_run(samples: Samples, over_s: int) -> tuple[int, int]:
     A first sample from before the window counts from the window's begin if the next one says the same,
     however often it was said, and not at all otherwise.
     """
-    for at in range(len(samples) - 1, -1, -1):
-        if samples[at][1] is None:
+    for _, said in samples:
+        if said is None:
+            at = next(at for at in range(len(samples) - 1, -1, -1) if samples[at][1] is None)
             return at + 1, samples[at + 1][0] if at + 1 < len(samples) else 0
     first_ms, first = samples[0]
     floor_ms = samples[-1][0] - over_s * 1000

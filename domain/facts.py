@@ -101,7 +101,8 @@ class Facts:
 
     def copy(self) -> Facts:
         """An independent copy. What `memory` holds is replaced on change, never altered."""
-        copy = Facts(self.values.copy(), None, self.memory.copy())
+        copy = Facts.__new__(Facts)
+        copy.values, copy.memory = self.values.copy(), self.memory.copy()
         copy._told, copy._newest, copy._until_ms = self._told, self._newest, self._until_ms
         copy._others = self._others
         return copy

@@ -95,7 +95,8 @@ def written(
     """The lines of one message from the fields of its metrics, written already."""
     at_ms, seq = kept.at_ms, kept.seq
     at_ns = time_ns(at_ms, seq)
-    beside = f"boot={_text(kept.boot)},{ALWAYS}={kept.received_ms}i"
+    # A boot is letters, digits, - and _.
+    beside = f'boot="{kept.boot}",{ALWAYS}={kept.received_ms}i'
     if seq >= NS_PER_MS:
         beside += f",seq={seq}i"
     if device_ts_ms != at_ms:

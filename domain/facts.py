@@ -127,11 +127,14 @@ class Facts:
     def repeat(self, fields: Mapping[str, Value], mark: Mark, until_ms: int) -> None:
         """Note that `fields` were said again, which are known, and that until then (device time) it would
         change nothing to hear the same."""
-        if self._newest < mark:
-            self._tell(fields, mark)
-            self._until_ms = until_ms
-        else:
+        if not self._newest < mark:
             self.age(fields, mark)
+            return
+        if fields is self._told:
+            self._newest = mark
+        else:
+            self._tell(fields, mark)
+        self._until_ms = until_ms
 
     def repeats(self, fields: Mapping[str, Value], mark: Mark) -> int:
         """When the very same fields as last time are said again and that changes nothing: until when that

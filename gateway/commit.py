@@ -118,6 +118,7 @@ class Committer:
         """The batch is committed: what was decided on copies becomes what is known."""
         fleet = self._fleet
         unwritten = fleet.unwritten
+        ages = unwritten.ages
         unwritten.written(overlay.boot_rows, overlay.age_rows, committed.states)
         since = Since(overlay.now_ms, self._position)
         for device, state in overlay.states.items():
@@ -134,7 +135,8 @@ class Committer:
         for device, known, fields, mark, until_ms, seen_ms in overlay.same.values():
             known.parts[SELF].repeat(fields, mark, until_ms)
             known.seen_ms = seen_ms
-            self._note(known, device, since, written=False)
+            if device.station not in ages:
+                ages[device.station] = since
         for id_, speaker in overlay.speakers.items():
             fleet.speakers[id_].become(speaker)
         for boot in overlay.boots:

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Literal, Protocol
 
-from domain.facts import Value
+from domain.facts import NUMBERS, Value
 
 Samples = list[tuple[int, Any]]
 """Device time and value, oldest first."""
 Moves = Literal["within", "rises", "falls", "freely"]
 """How a value may move as long as its source stays as it is: not beyond what is remembered of the source
 (`within`), up with the minutes and to zero when the source changes (`rises`), down only (`falls`)."""
-NUMBERS = (float, int)
-"""What can be reckoned with; a truth value is none."""
 MAX_SAMPLES = 24
 _FOREVER_MS = 2**62
 STEPS_MIN = ((360, 60), (60, 15), (0, 5))

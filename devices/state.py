@@ -5,18 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from sys import intern
 from typing import Any
 
 from pydantic_core import to_json
 
-from domain.facts import Facts, Mark
+from domain.facts import NUMBERS, Facts, Mark
 
 SELF = 0
 """The part number of the device itself."""
 
 Ages = tuple[int | None, Mapping[Any, list[list[Any]]]]
 """When a device was heard, and by part its marks with their names; a mark without names is that of all."""
+
+
+class News(Enum):
+    """How much a state tells that an older one does not: numbers that moved, or anything else."""
+
+    NOTHING = auto()
+    NUMBERS = auto()
+    MORE = auto()
 
 
 @dataclass(slots=True)
@@ -51,13 +60,26 @@ class DeviceState:
         self.parts, self.watch = other.parts, other.watch
         self.seen_ms, self.clock_fault = other.seen_ms, other.clock_fault
 
-    def tells_the_same(self, other: DeviceState) -> bool:
-        """True when at most ages differ, and what facts that look back remember of repetitions."""
-        if self.watch != other.watch or self.clock_fault != other.clock_fault:
-            return False
-        if self.parts.keys() != other.parts.keys():
-            return False
-        return all(facts.values == other.parts[n].values for n, facts in self.parts.items())
+    def news_since(self, other: DeviceState) -> News:
+        """How much differs besides ages, and what facts that look back remember of repetitions."""
+        if (
+            self.watch != other.watch
+            or self.clock_fault != other.clock_fault
+            or self.parts.keys() != other.parts.keys()
+        ):
+            return News.MORE
+        news = News.NOTHING
+        for n, facts in self.parts.items():
+            values, before = facts.values, other.parts[n].values
+            if values != before:
+                news = News.NUMBERS
+                if values.keys() != before.keys() or not all(
+                    values[name].__class__ in NUMBERS and value.__class__ in NUMBERS
+                    for name, value in before.items()
+                    if values[name] != value
+                ):
+                    return News.MORE
+        return news
 
     def part_for_change(self, part: int, origin: DeviceState | None) -> Facts:
         """The facts of a part, safe to change although `origin` still shares the unchanged ones."""

@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple
 
 Value = float | int | bool | str | None
 """None means: known to be unknown. A field that was never reported is absent."""
+NUMBERS: Final = (float, int)
+"""The classes of values that can be reckoned with; a truth value is none of them."""
 
 
 class Mark(NamedTuple):

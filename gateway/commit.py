@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from devices.state import SELF, Ages, DeviceState
+from devices.state import SELF, Ages, DeviceState, News
 from domain.errors import ShardLost
 from domain.ids import SPEAKER_KIND, DeviceId, edge_box
 from gateway.fleet import AlertKey, Fleet
@@ -17,7 +17,7 @@ from gateway.options import GatewayOptions
 from gateway.overlay import Overlay
 from gateway.rows import ending, new_alert, speaker_row
 from gateway.station_view import codes_of, links_of, lockdown_of, shown_facts
-from gateway.unwritten import WRITE_PARTS_AFTER_MS, Since
+from gateway.unwritten import WRITE_NUMBERS_AFTER_MS, WRITE_PARTS_AFTER_MS, Since
 from gateway.wishes import WishKey, again_after_s
 from rules.station_facts import half_life_ms
 from storage import alerts, availability, commands, events, notices, quarantine, shards, states
@@ -54,6 +54,8 @@ class Committed:
     """Whose state was written."""
     waiting: set[DeviceId] = field(default_factory=set)
     """Whose state has news and was written a moment ago."""
+    moving: set[DeviceId] = field(default_factory=set)
+    """In whose state nothing but numbers is news."""
 
 
 class Committer:
@@ -132,6 +134,8 @@ class Committer:
                 (fleet.watched.add if state.watch else fleet.watched.discard)(device.station)
         for device in committed.waiting:
             unwritten.parts.setdefault(device, since)
+        for device in committed.moving:
+            unwritten.numbers.setdefault(device, since)
         for device, known, fields, mark, until_ms, seen_ms in overlay.same.values():
             known.parts[SELF].repeat(fields, mark, until_ms)
             known.seen_ms = seen_ms
@@ -218,13 +222,18 @@ class Committer:
         if known.seen_ms is None and state.seen_ms is not None:
             # Ages stand beside a row: the first word of a device makes one, even if it tells nothing.
             return True
-        if state.tells_the_same(known):
+        news = state.news_since(known)
+        if news is News.NOTHING:
             return False
-        patient = len(state.parts) > 1 and self._series.in_order and state.clock_fault == known.clock_fault
-        if patient and 0 <= overlay.now_ms - known.written_ms < WRITE_PARTS_AFTER_MS:
-            committed.waiting.add(device)
-            return False
-        return True
+        if len(state.parts) == 1 or not self._series.in_order or state.clock_fault != known.clock_fault:
+            return True
+        after_ms, waiting = WRITE_PARTS_AFTER_MS, committed.waiting
+        if news is News.NUMBERS:
+            after_ms, waiting = WRITE_NUMBERS_AFTER_MS, committed.moving
+        if not 0 <= overlay.now_ms - known.written_ms < after_ms:
+            return True
+        waiting.add(device)
+        return False
 
     def _ages(self, overlay: Overlay, station: str, committed: Committed) -> AgesRow:
         """A state that waits for its values is not made younger than they are."""
@@ -232,7 +241,8 @@ class Committer:
         ages: dict[str, Ages] = {}
         for device in (edge_box(station), *(one.device for one in (record.members if record else ()))):
             state = overlay.states.get(device) or self._fleet.states.get(device)
-            waits = device in self._fleet.unwritten.parts or device in committed.waiting
+            waits = device in committed.waiting or device in committed.moving
+            waits = waits or self._fleet.unwritten.waits(device)
             if state is not None and (not waits or device in committed.states):
                 ages[device.short] = state.ages()
         return AgesRow(station, ages, overlay.now_ms)

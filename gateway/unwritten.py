@@ -16,6 +16,8 @@ WRITE_AGES_AFTER_MS: Final = 110_000
 """Whoever reads a state from the database must not take a healthy device for a silent one."""
 WRITE_PARTS_AFTER_MS: Final = 10_000
 """A cabinet's state is big: in a backlog it is not written anew with each of its reports."""
+WRITE_NUMBERS_AFTER_MS: Final = 60_000
+"""And hardly two reports tell the same temperatures, of which rules and history have heard already."""
 AT_ONCE: Final = 200
 
 
@@ -29,7 +31,7 @@ class Since(NamedTuple):
 @dataclass(slots=True)
 class Unwritten:
     """Boots that moved on by one reading after the other, stations of whose devices ages alone moved, and
-    states of many parts that were written a moment ago.
+    states of many parts that were written a moment ago, or in which only numbers moved.
 
     Each is written after some time; until then a restart finds it again in the readings kept since.
     """
@@ -37,6 +39,7 @@ class Unwritten:
     boots: dict[Boot, Since] = field(default_factory=dict)
     ages: dict[str, Since] = field(default_factory=dict)
     parts: dict[DeviceId, Since] = field(default_factory=dict)
+    numbers: dict[DeviceId, Since] = field(default_factory=dict)
 
     def due_boots(self, now_ms: int) -> list[Boot]:
         """The oldest ones whose time is over."""
@@ -48,7 +51,12 @@ class Unwritten:
 
     def due_parts(self, now_ms: int) -> list[DeviceId]:
         """The oldest ones whose time is over."""
-        return _due(self.parts, now_ms, WRITE_PARTS_AFTER_MS)
+        due = _due(self.numbers, now_ms, WRITE_NUMBERS_AFTER_MS)
+        return [*_due(self.parts, now_ms, WRITE_PARTS_AFTER_MS), *due]
+
+    def waits(self, device: DeviceId) -> bool:
+        """True while its row lacks some values."""
+        return device in self.parts or device in self.numbers
 
     def written(self, boots: Iterable[Boot], stations: Iterable[str], states: Iterable[DeviceId]) -> None:
         """Their rows are as new as memory."""
@@ -60,10 +68,11 @@ class Unwritten:
             self.ages.pop(station, None)
         for device in states:
             self.parts.pop(device, None)
+            self.numbers.pop(device, None)
 
     def covered(self, position: int) -> int:
         """All readings up to this one are in the rows, too; `position` is the newest there is."""
-        firsts = (next(iter(one.values()), None) for one in (self.boots, self.ages, self.parts))
+        firsts = (next(iter(one.values()), None) for one in (self.boots, self.ages, self.parts, self.numbers))
         return min((since.position for since in firsts if since is not None), default=position)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from devices.state import SELF, DeviceState
-from domain.facts import Facts, Value
+from domain.facts import NUMBERS, Facts, Value
 from domain.ids import DeviceId
 from rules.alert_life import OPEN, PENDING, UNSURE, WAITING, Moment, Office
 from rules.effects import Effect, ResolveAlert
@@ -21,7 +21,6 @@ LATE_EVENT_MS = 10 * 60_000
 """An event older than this opens its alert only for a safety rule."""
 
 _NONE: frozenset[str] = frozenset()
-NUMBERS = (float, int)
 
 
 def _number_only(station: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from devices.state import DeviceState
 from domain import topics
 from gateway.fleet import Fleet
 from gateway.loading import load_fleet
-from gateway.unwritten import WRITE_AGES_AFTER_MS, WRITE_PARTS_AFTER_MS
+from gateway.unwritten import WRITE_AGES_AFTER_MS, WRITE_NUMBERS_AFTER_MS, WRITE_PARTS_AFTER_MS
 from storage.inflow import Inflow
 from storage.series import SqlSeries
 from storage.series_outbox import Outbox
@@ -179,6 +179,16 @@ def test_a_device_that_never_told_anything_but_was_heard_is_known_to_be_there(
 def test_a_cabinet_that_waits_is_written_soon(house: House, loop: MqttLoop) -> None:
     clock, box = skip_along(house, loop)
     _warm_up(box, 30.0, 31.0)
+    assert _temperatures(house)["1"] == 31.0
+    clock.skip(minutes=WRITE_NUMBERS_AFTER_MS / 60_000 + 0.01)
+    eventually(lambda: _temperatures(house)["1"] == 32.0, 10, saying="the row is as new as memory")
+
+
+def test_a_cabinet_that_tells_more_than_numbers_is_written_sooner(house: House, loop: MqttLoop) -> None:
+    clock, box = skip_along(house, loop)
+    _warm_up(box, 30.0, 31.0)
+    seq = box.report("swap_cabinet", slots=[{"n": 1, "battery": "BT7"}])
+    eventually(lambda: box.promised(seq), 10)
     assert _temperatures(house)["1"] == 31.0
     clock.skip(minutes=WRITE_PARTS_AFTER_MS / 60_000 + 0.01)
     eventually(lambda: _temperatures(house)["1"] == 32.0, 10, saying="the row is as new as memory")

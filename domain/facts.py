@@ -196,7 +196,9 @@ class Facts:
         before = self._told
         if told is not before:
             others = {**self._others, **dict.fromkeys(before, self._newest)}
-            self._others = {name: others[name] for name in others if name not in told} or _NONE
+            for name in told:
+                others.pop(name, None)
+            self._others = others or _NONE
             self._told = told
             self._until_ms = 0
         self._newest = mark

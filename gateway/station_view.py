@@ -72,10 +72,11 @@ def _renew(
 def shown_facts(record: StationRecord, facts: dict[str, DeviceFacts]) -> dict[str, DeviceFacts]:
     """The facts that a row tells, without those that only rules look at."""
     shown: dict[str, DeviceFacts] = {}
-    for member in record.members:
-        own = facts.get(member.device.short)
+    for device, kind, _, _ in record.members:
+        short = device.short
+        own = facts.get(short)
         if own is not None:
-            shown[member.device.short] = {name: own[name] for name in member.kind.shown if name in own}
+            shown[short] = {name: own[name] for name in kind.shown if name in own}
     return shown
 
 

@@ -69,7 +69,7 @@ def wants_renewal(known: DeviceFacts, facts: DeviceFacts) -> bool:
 
 def half_life_ms(facts: DeviceFacts) -> int:
     """When less than half of the shortest validity is left, by the facts' own times."""
-    return min([(f.as_of_ms + f.valid_until_ms) // 2 for f in facts.values()], default=2**62)
+    return min([as_of_ms + until_ms for _, as_of_ms, until_ms in facts.values()], default=2**63) // 2
 
 
 def by_role(members: Iterable[Member], facts: Mapping[str, DeviceFacts], now_ms: int) -> dict[str, Value]:

@@ -19,6 +19,7 @@ from gateway.rows import ending, new_alert, speaker_row
 from gateway.station_view import codes_of, links_of, lockdown_of, shown_facts
 from gateway.unwritten import WRITE_NUMBERS_AFTER_MS, WRITE_PARTS_AFTER_MS, Since
 from gateway.wishes import WishKey, again_after_s
+from rules.alert_life import every_word_counts
 from rules.station_facts import half_life_ms
 from storage import alerts, availability, commands, events, notices, quarantine, shards, states
 from storage.commands import CommandRow, NewCommand
@@ -131,7 +132,8 @@ class Committer:
                 known.become(state)
             self._note(known, device, since, written=device in committed.states)
             if device.kind == SPEAKER_KIND:
-                (fleet.watched.add if state.watch else fleet.watched.discard)(device.station)
+                watched = every_word_counts(state.watch)
+                (fleet.watched.add if watched else fleet.watched.discard)(device.station)
         for device in committed.waiting:
             unwritten.parts.setdefault(device, since)
         for device in committed.moving:

@@ -201,7 +201,7 @@ class Fleet:
     late_ms: int = PROMPT_MS
     """A reading older than this on its arrival is not found again by a restart: its number is written."""
     watched: set[str] = field(default_factory=set)
-    """Stations whose own rules have something under way."""
+    """Stations whose own rules want to hear of every word, whatever it says."""
     registry_version: int = 0
     timetables: Timetables = field(default_factory=lambda: Timetables(Calendar()))
     log_only: frozenset[str] = frozenset()

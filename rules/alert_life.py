@@ -44,6 +44,14 @@ OPEN: Final = (FIRING, CLEARING)
 Entry = dict[str, Any]
 
 
+def every_word_counts(watch: Mapping[str, Entry]) -> bool:
+    """True while the next word may end or settle something under way, even if it says nothing new: a silence,
+    or what could not be decided. Anything else waits for a fact to change, or for its deadline.
+    """
+    calm = (PENDING, *OPEN)
+    return any("r" in entry or "seen" in entry or entry["s"] not in calm for entry in watch.values())
+
+
 @dataclass(slots=True)
 class Office:
     """What all moments share: the version, the names of stations, and a count of failed conditions."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from device_sim.injections import Injection
 from device_sim.scenario import Scenario, WeatherPage
 from runtime.first_rulebook import SHIPPED
 from runtime.simulated_week import Lived, SimulatedWeek
+from storage.tables import alert
 from tests.device_sim.stand_in import plan
+from tests.gateway.near_house import DOOR, NearHouse
 
 pytestmark = pytest.mark.integration
 
@@ -18,6 +22,11 @@ HERE = "331002-0001"
 KINDS = ("door_lock", "occupancy_sensor", "climate_sensor")
 HOUR_S = 3_600.0
 QUIET = frozenset({"door_offline", "occupancy_offline", "climate_offline", "station_offline"})
+
+
+def open_codes(connection: Connection) -> set[str]:
+    wanted = sa.select(alert.c.code).where(alert.c.station == DOOR.station, alert.c.resolved_ms.is_(None))
+    return set(connection.scalars(wanted))
 
 
 def hours(count: float, *injections: Injection, stations: tuple[str, ...] = (HERE,)) -> Lived:
@@ -62,3 +71,24 @@ def test_nobody_is_called_silent_because_something_there_was_mended() -> None:
     lived = hours(2, *jams, stations=stations)
     assert {one.station for one in lived.raised if one.code == "lock_jammed"} == set(stations)
     assert not [one for one in lived.raised if one.code in QUIET]
+
+
+def test_a_station_that_was_silent_is_back_with_its_first_word_even_if_that_says_nothing_new(
+    migrated_url: str,
+) -> None:
+    house = NearHouse(migrated_url)
+
+    def says_the_same() -> None:
+        house.says(DOOR, bolt="locked", leaf="closed", mode="normal")
+        house.work()
+
+    for _ in range(3):
+        says_the_same()
+    for _ in range(80):
+        house.work()
+    with house.database.read() as connection:
+        assert "station_offline" in open_codes(connection)
+    says_the_same()
+    with house.database.read() as connection:
+        assert "station_offline" not in open_codes(connection)
+    house.close()

@@ -25,20 +25,11 @@ class Member(Protocol):
 def facts_of(kind: Kind, state: DeviceState, now_ms: int) -> DeviceFacts:
     """All that a device exports, as of when, and until when it counts."""
     facts: DeviceFacts = {}
-    own = state.own
     for export in kind.exports:
-        if export.read is None:
-            # As `tell` would say, for most of them.
-            mark = own.mark(export.aged_by)
-            if mark is None:
-                continue
-            value, as_of_ms = own.values.get(export.name), mark.at_ms
-        else:
-            told = export.read(state, now_ms)
-            if told is None:
-                continue
+        told = export.tell(state, now_ms)
+        if told is not None:
             value, as_of_ms = told
-        facts[export.name] = StationFact(value, as_of_ms, as_of_ms + export.fresh_ms)
+            facts[export.name] = StationFact(value, as_of_ms, as_of_ms + export.fresh_ms)
     return facts
 
 

@@ -125,11 +125,18 @@ def test_what_a_part_says_that_nobody_knows_is_kept() -> None:
         assert dict(reading.parts) == {1: {"temp_c": 21.5}, 2: {"temp_c": None}}
 
 
+def test_a_part_s_value_out_of_range_is_kept_each_time() -> None:
+    for _ in range(2):
+        reading = decode_telemetry(CABINET, cabinet('{"n":1,"temp_c":9999.0}'))
+        assert reading.extra == {"slots.1.temp_c": 9999.0}
+        assert dict(reading.parts) == {1: {"temp_c": None}}
+
+
 PIECES = st.fixed_dictionaries(
     {},
     optional={
         "state": st.sampled_from(["empty", "full", None]),
-        "temp_c": st.floats(-50, 60) | st.none() | st.integers(0, 40),
+        "temp_c": st.floats(-50, 60) | st.none() | st.integers(0, 40) | st.just(-99.0),
         "battery": st.text(st.sampled_from('ab}{],:"\\'), max_size=9),
         "enabled": st.booleans(),
         "odd": st.lists(st.fixed_dictionaries({"n": st.integers(1, 3)}), max_size=2),
